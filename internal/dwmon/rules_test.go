@@ -1,0 +1,173 @@
+package dwmon
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestIdentity(t *testing.T) {
+	full := every(180)
+	tests := []struct {
+		name string
+		line func(*Requirement)
+		want string
+	}{
+		{"everything", func(r *Requirement) {}, "CHECKHOURS0-23 CHECKMINUTES0-59 WEEKENDS WEEKDAYS MINNUM1 LOOKBACKSECONDS180"},
+		{"steps", func(r *Requirement) { r.Minutes = MinuteSet(StepSet(20, 60)) }, "CHECKHOURS0-23 CHECKMINUTES*/20 WEEKENDS WEEKDAYS MINNUM1 LOOKBACKSECONDS180"},
+		{"one minute", func(r *Requirement) { r.Minutes = 1 }, "CHECKHOURS0-23 CHECKMINUTES0 WEEKENDS WEEKDAYS MINNUM1 LOOKBACKSECONDS180"},
+		{"lists", func(r *Requirement) { r.Hours = 1<<9 | 1<<13 | 1<<22 | 1<<23 }, "CHECKHOURS9,13,22-23 CHECKMINUTES0-59 WEEKENDS WEEKDAYS MINNUM1 LOOKBACKSECONDS180"},
+		{"days, Sunday last", func(r *Requirement) { r.Days = 1<<time.Sunday | 1<<time.Monday | 1<<time.Wednesday | 1<<time.Thursday }, "CHECKHOURS0-23 CHECKMINUTES0-59 CHECKDAYSMON,WED-THU,SUN MINNUM1 LOOKBACKSECONDS180"},
+		{"a bound on the other side", func(r *Requirement) { r.Min, r.Max, r.HalfOpen = Bound{}, At(0), true }, "CHECKHOURS0-23 CHECKMINUTES0-59 WEEKENDS WEEKDAYS MAXNUM0 LOOKBACKSECONDS180 HALFOPEN"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := full
+			tt.line(&r)
+			if got := r.Identity(); got != tt.want {
+				t.Errorf("\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWeigh(t *testing.T) {
+	r := every(60)
+	r.Min, r.Max = At(2), At(4)
+	w := r.Window(6000)
+	tests := []struct {
+		name     string
+		evidence Evidence
+		count    int64
+		status   Status
+		reason   Reason
+	}{
+		{"in the range", Evidence{}, 2, Good, ""},
+		{"at its upper end", Evidence{}, 4, Good, ""},
+		{"too few", Evidence{}, 1, Bad, Low},
+		{"too many", Evidence{}, 5, Bad, High},
+		{"too few of what was purged", Evidence{PurgeMark: ptr(5941)}, 1, Unknown, Purged},
+		{"the mark lies below the window", Evidence{PurgeMark: ptr(5940)}, 1, Bad, Low},
+		{"too many, though some were purged", Evidence{PurgeMark: ptr(5941)}, 5, Bad, High},
+		{"a missed span at its end", Evidence{Missed: []Span{{From: 5_999_999_999, Until: 7_000_000_000}}}, 5, Unknown, AssumedTime},
+		{"a missed span after it", Evidence{Missed: []Span{{From: 6_000_000_000, Until: 7_000_000_000}}}, 5, Bad, High},
+		{"a missed span before it", Evidence{Missed: []Span{{From: 0, Until: 5_940_000_000}}}, 3, Good, ""},
+		{"few, but watched only since its middle", Evidence{KnownFrom: ptr(5_970_000_000)}, 1, Unknown, AssumedTime},
+		{"many, though watched only since its middle", Evidence{KnownFrom: ptr(5_970_000_000)}, 5, Bad, High},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			status, reason := tt.evidence.Weigh(r, w, tt.count)
+			if status != tt.status || reason != tt.reason {
+				t.Errorf("%s %s, want %s %s", status, reason, tt.status, tt.reason)
+			}
+		})
+	}
+}
+
+func TestWindowIsOpenAtBothEnds(t *testing.T) {
+	r := every(60)
+	inside := func(us int64) bool { w := r.Window(6000); return w.From <= us && us < w.Until }
+	if inside(5_940_000_000) || !inside(5_940_000_001) || !inside(5_999_999_999) || inside(6_000_000_000) {
+		t.Error("the window is not 5940 < ts < 6000")
+	}
+	if r.HalfOpen = true; !inside(5_940_000_000) || inside(6_000_000_000) {
+		t.Error("with HALFOPEN the window is not 5940 ≤ ts < 6000")
+	}
+}
+
+func TestWants(t *testing.T) {
+	tests := []struct {
+		name  string
+		route Route
+		told  Told
+		want  bool
+	}{
+		{"every: good", Route{On: OnEvery}, Told{Status: Good}, true},
+		{"every: before the origin", Route{On: OnEvery}, Told{Status: Bad, Old: true}, true},
+		{"every, but UNKNOWN was not asked for", Route{On: OnEvery}, Told{Status: Unknown}, false},
+		{"every, with UNKNOWN", Route{On: OnEvery, Unknown: true}, Told{Status: Unknown}, true},
+		{"bad: good", Route{On: OnBad}, Told{Status: Good}, false},
+		{"bad: again bad", Route{On: OnBad}, Told{Status: Bad, Previous: Bad, Settled: Bad}, true},
+		{"bad: before the origin", Route{On: OnBad}, Told{Status: Bad, Old: true}, false},
+		{"change: the first is good", Route{On: OnChange}, Told{Status: Good}, false},
+		{"change: the first is bad", Route{On: OnChange}, Told{Status: Bad}, true},
+		{"change: still bad", Route{On: OnChange}, Told{Status: Bad, Previous: Bad, Settled: Bad}, false},
+		{"change: recovered", Route{On: OnChange}, Told{Status: Good, Previous: Bad, Settled: Bad}, true},
+		{"change: good again after an UNKNOWN it was not told of", Route{On: OnChange}, Told{Status: Good, Previous: Unknown, Settled: Good}, false},
+		{"change: good again after an UNKNOWN it was told of", Route{On: OnChange, Unknown: true}, Told{Status: Good, Previous: Unknown, Settled: Good}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.route.Wants(tt.told); got != tt.want {
+				t.Errorf("wants %v", got)
+			}
+		})
+	}
+}
+
+func TestStreak(t *testing.T) {
+	var s Streak
+	steps := []struct {
+		status Status
+		bad    int64
+		since  int64
+	}{{Bad, 1, 60}, {Bad, 2, 60}, {Unknown, 2, 180}, {Bad, 3, 240}, {Good, 0, 300}, {Good, 0, 300}, {Unknown, 0, 420}}
+	for i, step := range steps {
+		minute := int64(i+1) * 60
+		s = s.Then(step.status, minute)
+		if s.ConsecutiveBad != step.bad || s.Since != step.since || s.Last != step.status || s.LastMinute != minute {
+			t.Fatalf("after step %d: %+v, want %+v", i, s, step)
+		}
+	}
+	if s.Settled != Good {
+		t.Errorf("the last settled status is %v", s.Settled)
+	}
+}
+
+func TestSecondsIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		us := rapid.Int64Range(-4e15, 4e15).Draw(t, "us")
+		text := Seconds(us).String()
+		var back json.Number
+		if err := json.Unmarshal([]byte(text), &back); err != nil {
+			t.Fatalf("%s is no JSON number: %v", text, err)
+		}
+		f, _ := back.Float64()
+		if got := int64(f*1e6 + sign(us)*0.5); got != us {
+			t.Fatalf("%d µs are written %s", us, text)
+		}
+	})
+}
+
+func sign(n int64) float64 {
+	if n < 0 {
+		return -1
+	}
+	return 1
+}
+
+func TestBatchCheck(t *testing.T) {
+	long := make([]byte, MaxKeyBytes+1)
+	tests := []struct {
+		name  string
+		batch Batch
+		ok    bool
+	}{
+		{"empty", Batch{}, true},
+		{"two rows, one key empty", Batch{Keys: []byte("ab"), Lengths: []uint32{2, 0}, Micros: []int64{1, 2}}, true},
+		{"fewer lengths than timestamps", Batch{Keys: []byte("ab"), Lengths: []uint32{2}, Micros: []int64{1, 2}}, false},
+		{"lengths beyond the keys", Batch{Keys: []byte("ab"), Lengths: []uint32{3}, Micros: []int64{1}}, false},
+		{"a key of 1 MiB", Batch{Keys: long[1:], Lengths: []uint32{MaxKeyBytes}, Micros: []int64{1}}, true},
+		{"a longer one", Batch{Keys: long, Lengths: []uint32{MaxKeyBytes + 1}, Micros: []int64{1}}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.batch.Check(); (err == nil) != tt.ok {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
