@@ -1,0 +1,390 @@
+package checkfile
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+// Settle is how far apart two reads of a changed file must be, and agree, before
+// its text is taken over: editors and copies write in pieces.
+const Settle = 250 * time.Millisecond
+
+// Loader reads a folder of checker files again and again. It remembers each file
+// and reads only those that changed, so that thousands cost little. The zero
+// value with Dir set is ready. It must not be used by two goroutines at once.
+//
+// It never sleeps and never reads the clock:
+//
+//	set, err := loader.Load(time.Now())
+//	if err != nil {
+//		// The folder cannot be read: everything goes on as it was.
+//	}
+//	// Take over set.Files that are Settled; keep the others as they were;
+//	// what is in no File and not set.Hides(name) is gone.
+//	if set.Again > 0 {
+//		// Call Load again after that time.
+//	}
+type Loader struct {
+	// Dir is the folder. It may be a link; links to folders below it are not
+	// followed.
+	Dir string
+
+	files map[string]*entry
+}
+
+// File is one checker file of a Set.
+type File struct {
+	// Name is the checker's name; CheckName may have found fault with it.
+	Name string
+	// Path is the file's path, beginning with the loader's Dir.
+	Path string
+	// Checker is the file's last settled text, nil where it has errors or was
+	// never settled.
+	Checker *dwmon.Checker
+	// Faults are those of the last settled text, or why the file cannot be read
+	// or used; warnings may stand beside a Checker.
+	Faults []Fault
+	// Settled is false while a new text waits for a second read that agrees. The
+	// file is there, and is to be kept as it was last.
+	Settled bool
+}
+
+// Set is what a folder held at one moment.
+type Set struct {
+	// Files are all checker files, by name; none may mean that a mount is gone.
+	Files []File
+	// Faults are those of folders below Dir that cannot be read.
+	Faults []Fault
+	// Unsettled counts the files that wait for a second read.
+	Unsettled int
+	// Again is when Load can settle one of them, from the time given to this
+	// Load; 0 where none waits.
+	Again time.Duration
+	// Read and Parsed count the files whose text was read and parsed this time.
+	Read, Parsed int
+
+	// hidden are folders, as prefixes of names, that could not be looked into.
+	hidden []string
+}
+
+// Hides says whether a checker that is in no File may still be there, in a
+// folder that could not be read.
+func (s *Set) Hides(name string) bool {
+	return slices.ContainsFunc(s.hidden, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// AllFaults gives the faults of folders and files, sorted.
+func (s *Set) AllFaults() []Fault {
+	all := slices.Clone(s.Faults)
+	for i := range s.Files {
+		all = append(all, s.Files[i].Faults...)
+	}
+	dwmon.SortFaults(all)
+	return all
+}
+
+// Load looks at the folder. now orders the reads; it should carry a monotonic
+// reading. The error is a Fault and says that the folder itself cannot be read:
+// nothing is known of any checker then.
+func (l *Loader) Load(now time.Time) (*Set, error) {
+	return l.load(now, Settle)
+}
+
+// LoadNow looks at the folder for those who cannot come again: validate, once,
+// and the first start. Two reads in a row that agree settle a file; one that
+// changes under them is a fault. Every File is settled.
+func (l *Loader) LoadNow(now time.Time) (*Set, error) {
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		set, err := l.load(now, 0)
+		if err != nil || set.Unsettled == 0 {
+			return set, err
+		}
+		if attempt < attempts {
+			continue
+		}
+		for i := range set.Files {
+			if f := &set.Files[i]; !f.Settled {
+				*f = File{Name: f.Name, Path: f.Path, Settled: true,
+					Faults: []Fault{fileFault(f.Path, "the file changes while it is read", "try again when it is written")}}
+			}
+		}
+		set.Unsettled, set.Again = 0, 0
+		return set, nil
+	}
+}
+
+// ReadFile reads one checker file that need not lie in a folder of checkers. An
+// empty name stands for the file's own, without its ending.
+func ReadFile(path, name string) File {
+	if name == "" {
+		base := filepath.Base(path)
+		name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	f := File{Name: name, Path: path, Settled: true}
+	if _, err := statRegular(path); err != nil {
+		f.Faults = []Fault{unreadable(path, err)}
+	} else if text, err := readText(path); err != nil {
+		f.Faults = []Fault{unreadable(path, err)}
+	} else {
+		f.Checker, f.Faults = Parse(path, name, text)
+	}
+	f.checkName()
+	return f
+}
+
+func (l *Loader) load(now time.Time, apart time.Duration) (*Set, error) {
+	w := walk{root: l.Dir}
+	if err := w.folder(""); err != nil {
+		return nil, err
+	}
+	set := &Set{Faults: w.faults, hidden: w.hidden}
+	files := make(map[string]*entry, len(w.files))
+	for _, rel := range w.files {
+		e := l.files[rel]
+		if e == nil {
+			e = &entry{name: strings.TrimSuffix(rel, Ending), path: filepath.Join(l.Dir, filepath.FromSlash(rel))}
+		}
+		f, there := e.look(now, apart, set)
+		if !there {
+			continue
+		}
+		files[rel] = e
+		f.checkName()
+		set.Files = append(set.Files, f)
+	}
+	for rel, e := range l.files {
+		if files[rel] == nil && set.Hides(e.name) {
+			files[rel] = e
+		}
+	}
+	l.files = files
+	set.sort()
+	return set, nil
+}
+
+// sort orders the files by name and reports names that differ in case alone:
+// some file systems and many people do not tell them apart.
+func (s *Set) sort() {
+	slices.SortFunc(s.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	same := map[string][]int{}
+	for i := range s.Files {
+		key := strings.ToLower(s.Files[i].Name)
+		same[key] = append(same[key], i)
+	}
+	for _, twins := range same {
+		if len(twins) < 2 {
+			continue
+		}
+		for n, i := range twins {
+			other := &s.Files[twins[(n+1)%len(twins)]]
+			s.Files[i].refuse(fmt.Sprintf("the name %s differs from that of %s only in case", word(s.Files[i].Name), word(other.Path)), "rename one of the files")
+		}
+	}
+}
+
+// refuse adds a fault of the file as a whole. Faults may be shared with the
+// loader's memory and are not appended to in place.
+func (f *File) refuse(message, hint string) {
+	f.Checker = nil
+	f.Faults = append([]Fault{fileFault(f.Path, message, hint)}, f.Faults...)
+}
+
+func (f *File) checkName() {
+	if err := CheckName(f.Name); err != nil {
+		f.refuse(err.Error(), "rename the file")
+	}
+}
+
+func fileFault(path, message, hint string) Fault {
+	return Fault{File: path, Severity: dwmon.SeverityError, Message: message, Hint: hint}
+}
+
+// unreadable is the fault of a file or folder that cannot be read. The path is
+// named once.
+func unreadable(path string, err error) Fault {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		hint = "let the user that dwmon runs as read it"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "create it, or look at the path"
+	}
+	return fileFault(path, "cannot be read: "+err.Error(), hint)
+}
+
+// walk lists the checker files below a folder.
+type walk struct {
+	root   string
+	files  []string
+	faults []Fault
+	hidden []string
+}
+
+// folder looks into a folder, named by its path below the root with "/" between
+// and at the end, "" for the root. Only the root's own failure is an error.
+func (w *walk) folder(rel string) error {
+	full := filepath.Join(w.root, filepath.FromSlash(rel))
+	entries, err := os.ReadDir(full)
+	switch {
+	case err == nil:
+	case rel == "":
+		return unreadable(w.root, err)
+	case errors.Is(err, fs.ErrNotExist): // gone since its parent was listed
+		return nil
+	default:
+		w.faults = append(w.faults, unreadable(full, err))
+		w.hidden = append(w.hidden, rel)
+		return nil
+	}
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case strings.HasPrefix(name, "."), strings.HasSuffix(name, "~"):
+		case e.IsDir():
+			if err := w.folder(rel + name + "/"); err != nil {
+				return err
+			}
+		case strings.HasSuffix(name, Ending):
+			w.files = append(w.files, path.Join(rel, name))
+		}
+	}
+	return nil
+}
+
+// entry is what a Loader remembers of one file.
+type entry struct {
+	name, path string
+
+	// stamp, hash and since tell of the last text read: since is the first read
+	// that found it. pending is that text while it waits to be settled.
+	stamp   stamp
+	hash    [sha256.Size]byte
+	since   time.Time
+	pending []byte
+	// quiet says that the file had rested so long when it was read that a later
+	// write must show in its stamp.
+	quiet bool
+
+	// settled says that taken, checker and faults tell of a text taken over.
+	settled bool
+	taken   [sha256.Size]byte
+	checker *dwmon.Checker
+	faults  []Fault
+}
+
+// rest is how long a file must have rested before a read for its stamp to prove
+// that it is unchanged: the coarsest clock of the file systems in use.
+const rest = 2 * time.Second
+
+// look brings the entry up to date; there is false where the file is gone, or is
+// a link to a folder.
+func (e *entry) look(now time.Time, apart time.Duration, set *Set) (f File, there bool) {
+	info, err := statRegular(e.path)
+	switch {
+	case errors.Is(err, errFolder):
+		return File{}, false
+	case errors.Is(err, fs.ErrNotExist) && !isLink(e.path):
+		return File{}, false
+	case err != nil:
+		return e.broken(err), true
+	}
+	st := stampOf(info)
+	if e.pending == nil && e.settled && e.quiet && e.stamp == st {
+		return e.file(true), true
+	}
+	text, err := readText(e.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return File{}, false
+	}
+	if err != nil {
+		return e.broken(err), true
+	}
+	set.Read++
+	e.stamp, e.quiet = st, now.Sub(st.changed()) > rest
+	return e.saw(text, now, apart, set), true
+}
+
+// saw takes note of a text that was read.
+func (e *entry) saw(text []byte, now time.Time, apart time.Duration, set *Set) File {
+	hash := sha256.Sum256(text)
+	switch {
+	case e.settled && hash == e.taken:
+		e.hash, e.pending = hash, nil
+		return e.file(true)
+	case e.pending == nil || hash != e.hash:
+		e.hash, e.since, e.pending = hash, now, text
+		set.wait(apart)
+		return e.file(false)
+	case now.Sub(e.since) < apart:
+		set.wait(apart - now.Sub(e.since))
+		return e.file(false)
+	}
+	e.settled, e.taken, e.pending = true, hash, nil
+	e.checker, e.faults = Parse(e.path, e.name, text)
+	set.Parsed++
+	return e.file(true)
+}
+
+func (s *Set) wait(d time.Duration) {
+	if s.Unsettled++; s.Again == 0 || d < s.Again {
+		s.Again = max(d, 1)
+	}
+}
+
+func (e *entry) file(settled bool) File {
+	return File{Name: e.name, Path: e.path, Checker: e.checker, Faults: e.faults, Settled: settled}
+}
+
+// broken is the file while it cannot be read. What was read of it before is kept
+// in memory, and is read again before it counts.
+func (e *entry) broken(err error) File {
+	e.quiet, e.pending = false, nil
+	return File{Name: e.name, Path: e.path, Faults: []Fault{unreadable(e.path, err)}, Settled: true}
+}
+
+var errFolder = errors.New("is a folder")
+
+// statRegular follows links and refuses whatever a read could hang on.
+func statRegular(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errFolder
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is not a regular file")
+	}
+	return info, nil
+}
+
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
+// readText reads a file, but not much more than Parse accepts.
+func readText(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
+}

@@ -1,0 +1,240 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dwmon/dwmon/internal/strictyaml"
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+// FileName is the configuration file that is read where it exists and no other
+// is named.
+const FileName = "dwmon.yaml"
+
+// maxBytes is the largest configuration file.
+const maxBytes = 1 << 20
+
+// LoadOptions say where to look.
+type LoadOptions struct {
+	// Path is --config; empty: DWMON_CONFIG, else ./dwmon.yaml where it exists.
+	Path string
+	// Flags are the flags that were given, by the name of their Override, such as
+	// "catch-up". A name that is no Override's is an error.
+	Flags map[string]string
+	// Env looks a variable of the environment up; nil: os.LookupEnv.
+	Env func(name string) (string, bool)
+	// Dir is the working directory that paths of flags and the environment are
+	// relative to; empty: the process's.
+	Dir string
+}
+
+// Override is a setting that a flag and a variable of the environment can give
+// beside the file.
+type Override struct {
+	// Flag is the flag's name without dashes, Env the variable's, Key the file's.
+	Flag, Env, Key string
+	// Usage is for the help text.
+	Usage string
+
+	path bool
+	set  func(l *loader, value string) error
+}
+
+// Overrides are all that flags and the environment can give. The path of the
+// file itself, --config and DWMON_CONFIG, is not among them.
+var Overrides = []Override{
+	{"checks", "DWMON_CHECKS", "checks", "folder of checker files (default ./checks)", true,
+		func(l *loader, v string) error { l.c.Checks = v; return nil }},
+	{"plugins", "DWMON_PLUGINS", "plugins", "folder of plugins (default ./plugins)", true,
+		func(l *loader, v string) error { l.c.Plugins = v; return nil }},
+	{"db", "DWMON_DB", "db", "database file (default ./dwmon.db)", true,
+		func(l *loader, v string) error { l.c.DB = v; return nil }},
+	{"listen", "DWMON_LISTEN", "listen", `address for health and metrics (default 127.0.0.1:9393); "off" for none`, false,
+		(*loader).setListen},
+	{"timezone", "DWMON_TIMEZONE", "timezone", "time zone of checkers without one of their own (default Local)", false,
+		(*loader).setTimezone},
+	{"catch-up", "DWMON_CATCH_UP", "catch_up", "how long an outage may last without a gap, at most 240h (default 24h)", false,
+		(*loader).setCatchUp},
+	{"spread", "DWMON_SPREAD", "spread", "over how much of a minute passes start, at most 50s (default 10s)", false,
+		(*loader).setSpread},
+}
+
+// loader gathers a Config and the faults on the way.
+type loader struct {
+	opts   LoadOptions
+	c      *Config
+	r      *strictyaml.Reader
+	faults []dwmon.FileFault
+}
+
+// Load reads the configuration. The error is dwmon.FileFaults: all faults at
+// once, warnings among them. It holds no secret.
+func Load(opts LoadOptions) (*Config, error) {
+	if opts.Env == nil {
+		opts.Env = os.LookupEnv
+	}
+	l := &loader{opts: opts, c: &Config{
+		Checks: opts.at(DefaultChecks), Plugins: opts.at(DefaultPlugins), DB: opts.at(DefaultDB),
+		Listen: DefaultListen, Timezone: time.Local, CatchUp: DefaultCatchUp, Spread: DefaultSpread,
+		History: History{Keep: DefaultKeep, KeepGood: DefaultKeepGood}, Sources: map[string]Source{}, secrets: &secrets{},
+	}}
+	l.readFile()
+	l.overrides()
+	l.c.LocalIsUTC = localIsUTC(l.c.Timezone, opts.Env)
+	l.c.secrets.seal()
+	dwmon.SortFaults(l.faults)
+	if dwmon.AnyError(l.faults) {
+		return nil, dwmon.FileFaults(l.faults)
+	}
+	l.c.Warnings = l.faults
+	return l.c, nil
+}
+
+// at makes a path of a flag or the environment one that the process can open.
+func (o LoadOptions) at(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(o.Dir, path)
+}
+
+// fault reports a fault that has no line.
+func (l *loader) fault(where, message, hint string) {
+	l.faults = append(l.faults, dwmon.FileFault{File: where, Severity: dwmon.SeverityError, Message: message, Hint: hint})
+}
+
+// readFile finds, reads and judges the file.
+func (l *loader) readFile() {
+	path, named := l.opts.Path, true
+	if path == "" {
+		path, _ = l.opts.Env("DWMON_CONFIG")
+	}
+	if path == "" {
+		path, named = FileName, false
+	}
+	path = l.opts.at(path)
+	text, err := readText(path)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return
+	}
+	if err != nil {
+		hint := ""
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "look at the path, or leave --config and DWMON_CONFIG out: no file is needed"
+		}
+		l.fault(path, "the configuration cannot be read: "+cause(err).Error(), hint)
+		return
+	}
+	l.c.File = path
+	l.file(path, text)
+}
+
+// readText reads a file of at most maxBytes.
+func readText(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && len(text) > maxBytes {
+		err = fmt.Errorf("it is larger than %d bytes", maxBytes)
+	}
+	return string(text), err
+}
+
+// cause is an error without the path, which is named already.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// overrides takes the environment's and then the flags' values.
+func (l *loader) overrides() {
+	for _, s := range Overrides {
+		name, value, ok := "--"+s.Flag, "", false
+		if value, ok = l.opts.Flags[s.Flag]; !ok {
+			name = s.Env
+			// An empty variable is how shells and unit files unset one.
+			if value, ok = l.opts.Env(s.Env); ok && value == "" {
+				ok = false
+			}
+		}
+		if !ok {
+			continue
+		}
+		if s.path && value == "" {
+			l.fault(name, "the path is empty", "")
+			continue
+		}
+		if s.path {
+			value = l.opts.at(value)
+		}
+		if err := s.set(l, value); err != nil {
+			l.fault(name, err.Error(), "")
+		}
+	}
+	for flag := range l.opts.Flags {
+		if !slices.ContainsFunc(Overrides, func(s Override) bool { return s.Flag == flag }) {
+			l.fault("--"+flag, "no setting has this name", "")
+		}
+	}
+}
+
+func (l *loader) setListen(value string) error {
+	if value == "off" || value == "" {
+		l.c.Listen = ""
+		return nil
+	}
+	if err := checkAddress(value); err != nil {
+		return err
+	}
+	l.c.Listen = value
+	return nil
+}
+
+func (l *loader) setTimezone(value string) error {
+	zone, err := strictyaml.LoadZone(value)
+	if err == nil {
+		l.c.Timezone = zone
+	}
+	return err
+}
+
+func (l *loader) setCatchUp(value string) error {
+	return setDuration(&l.c.CatchUp, value, MaxCatchUp)
+}
+
+func (l *loader) setSpread(value string) error {
+	return setDuration(&l.c.Spread, value, MaxSpread)
+}
+
+func setDuration(to *time.Duration, value string, most time.Duration) error {
+	d, err := strictyaml.CheckDuration(value, 0, most)
+	if err == nil {
+		*to = d
+	}
+	return err
+}
+
+// localIsUTC says that the machine's zone is meant but was not found. Package
+// time calls it UTC then, and Local otherwise.
+func localIsUTC(zone *time.Location, env func(string) (string, bool)) bool {
+	if zone != time.Local || time.Local.String() != "UTC" {
+		return false
+	}
+	tz, _ := env("TZ")
+	tz = strings.TrimPrefix(tz, ":")
+	return tz != "UTC" && tz != "UTC0" && tz != "Etc/UTC"
+}
