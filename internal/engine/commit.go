@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+// commit stores the rows of a complete fetch and judges what is due, oldest
+// minute first, piece by piece: each piece is one transaction that also moves the
+// walk. A pass that has its rows is not torn by a stop.
+func (p *pass) commit(ctx context.Context, f *fetched, plan *dwmon.Plan, piece dwmon.Piece) error {
+	ctx = context.WithoutCancel(ctx)
+	baseline := p.job.Checker.Options.Assumed && p.progress.Baseline == nil
+	if baseline {
+		w := p.walk()
+		w.Blind = true
+		plan = w.Plan(p.m, dwmon.GapBaseline)
+		piece, _ = plan.Next(dwmon.PieceLimit)
+	}
+	j := &judge{pass: p, fetched: f, baseline: baseline}
+	for _, l := range p.progress.Lines {
+		j.streaks = append(j.streaks, l.Streak)
+	}
+	for ok := true; ok; piece, ok = plan.Next(dwmon.PieceLimit) {
+		if err := j.commit(ctx, piece); err != nil {
+			return err
+		}
+	}
+	p.report.Fetch = f.record
+	return nil
+}
+
+// judge carries the verdicts of a pass from piece to piece.
+type judge struct {
+	*pass
+	fetched  *fetched
+	baseline bool
+	fetchID  int64 // 0 until the first piece has stored the fetch
+	streaks  []dwmon.Streak
+}
+
+// commit does one piece in one transaction.
+func (j *judge) commit(ctx context.Context, piece dwmon.Piece) error {
+	var verdicts []dwmon.Verdict
+	var told []dwmon.Telling
+	record, fetchID := j.fetched.record, j.fetchID
+	streaks := append([]dwmon.Streak(nil), j.streaks...)
+	err := j.store.InTx(ctx, func(tx dwmon.Tx) (err error) {
+		if fetchID == 0 {
+			if fetchID, err = j.keep(tx, &record, piece); err != nil {
+				return err
+			}
+		}
+		if verdicts, told, err = j.weigh(tx, piece.Due, streaks); err != nil {
+			return err
+		}
+		if len(verdicts) > 0 {
+			err = tx.Record(dwmon.Record{
+				Progress: j.progress, FetchID: fetchID, EvaluatedAt: record.Started, Verdicts: verdicts, Streaks: streaks,
+			})
+			if err != nil {
+				return fmt.Errorf("record %d verdicts: %w", len(verdicts), err)
+			}
+		}
+		if len(told) > 0 {
+			if err := tx.Enqueue(j.progress.ID, told); err != nil {
+				return fmt.Errorf("enqueue %d deliveries: %w", len(told), err)
+			}
+		}
+		return tx.Settle(j.progress, piece.Settled, piece.Gaps)
+	})
+	if err != nil {
+		return err
+	}
+	j.fetched.record, j.fetchID, j.streaks = record, fetchID, streaks
+	j.account(piece, verdicts)
+	return nil
+}
+
+// keep stores the rows and the record of the fetch.
+func (j *judge) keep(tx dwmon.Tx, record *dwmon.Fetch, piece dwmon.Piece) (int64, error) {
+	ingested, err := tx.Ingest(j.progress, j.fetched.intake, j.baseline)
+	if err != nil {
+		return 0, fmt.Errorf("store the rows: %w", err)
+	}
+	record.Ingested, record.Baseline = ingested, j.baseline
+	if span, missed := j.missed(piece); missed {
+		if err := tx.AddMissed(j.progress.ID, span); err != nil {
+			return 0, fmt.Errorf("store the missed span: %w", err)
+		}
+	}
+	id, err := tx.SaveFetch(*record)
+	if err != nil {
+		return 0, fmt.Errorf("record the fetch: %w", err)
+	}
+	return id, nil
+}
+
+// missed says whether a fetch of assumed timestamps comes later than one that
+// was due: rows that arrived since the fetch before bear the time of this one.
+func (j *judge) missed(piece dwmon.Piece) (dwmon.Span, bool) {
+	if !j.job.Checker.Options.Assumed || j.baseline || len(piece.Due) == 0 || piece.Due[0].Minute == j.m {
+		return dwmon.Span{}, false
+	}
+	return dwmon.Span{From: *j.progress.Fetched, Until: j.fetched.record.Ended}, true
+}
+
+// weigh judges the due pairs in order. Pairs that have a verdict already, because
+// the walk was moved back by hand, are left as they are.
+func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]dwmon.Verdict, []dwmon.Telling, error) {
+	due, err := j.unrecorded(tx, due)
+	if err != nil || len(due) == 0 {
+		return nil, nil, err
+	}
+	windows := make([]dwmon.Window, len(due))
+	for i, d := range due {
+		windows[i] = j.progress.Lines[d.Line].Window(d.Minute)
+	}
+	counts, err := tx.Counts(j.progress.ID, windows)
+	if err != nil {
+		return nil, nil, fmt.Errorf("count %d windows: %w", len(windows), err)
+	}
+	evidence, err := j.evidence(tx, windows)
+	if err != nil {
+		return nil, nil, err
+	}
+	verdicts := make([]dwmon.Verdict, len(due))
+	var told []dwmon.Telling
+	for i, d := range due {
+		line, streak := &j.progress.Lines[d.Line], &streaks[d.Line]
+		v := dwmon.Verdict{Minute: d.Minute, LineID: line.ID, LineIndex: line.Index, Count: counts[i], Previous: streak.Last}
+		v.Status, v.Reason = evidence.Weigh(line.Requirement, windows[i], counts[i])
+		old := d.Minute < j.progress.Origin
+		v.CatchUp = old || j.m-d.Minute > dwmon.LateAfter
+		settled := streak.Settled
+		*streak = streak.Then(v.Status, v.Minute)
+		v.ConsecutiveBad = streak.ConsecutiveBad
+		verdicts[i] = v
+		told = j.tell(told, v, settled, old)
+	}
+	return verdicts, told, nil
+}
+
+// tell adds the handlers that want the verdict.
+func (j *judge) tell(told []dwmon.Telling, v dwmon.Verdict, settled dwmon.Status, old bool) []dwmon.Telling {
+	for _, route := range j.job.Routes {
+		if route.Wants(dwmon.Told{Status: v.Status, Previous: v.Previous, Settled: settled, Old: old}) {
+			told = append(told, dwmon.Telling{Handler: route.Handler, Minute: v.Minute, LineID: v.LineID, LineIndex: v.LineIndex})
+		}
+	}
+	return told
+}
+
+func (j *judge) unrecorded(tx dwmon.Tx, due []dwmon.Due) ([]dwmon.Due, error) {
+	if len(due) == 0 || j.progress.Recorded == nil || *j.progress.Recorded < due[0].Minute {
+		return due, nil
+	}
+	recorded, err := tx.Recorded(j.progress.ID, due[0].Minute)
+	if err != nil {
+		return nil, fmt.Errorf("read the minutes judged before: %w", err)
+	}
+	var left []dwmon.Due
+	for _, d := range due {
+		if !recorded[dwmon.RecordedKey{Minute: d.Minute, LineID: j.progress.Lines[d.Line].ID}] {
+			left = append(left, d)
+		}
+	}
+	return left, nil
+}
+
+// evidence gathers what limits the claims of counts over the windows.
+func (j *judge) evidence(tx dwmon.Tx, windows []dwmon.Window) (dwmon.Evidence, error) {
+	e := dwmon.Evidence{PurgeMark: j.progress.PurgeMark}
+	if !j.job.Checker.Options.Assumed {
+		return e, nil
+	}
+	e.KnownFrom = j.progress.Baseline
+	earliest := windows[0].From
+	for _, w := range windows {
+		earliest = min(earliest, w.From)
+	}
+	missed, err := tx.Missed(j.progress.ID, earliest)
+	if err != nil {
+		return e, fmt.Errorf("read the missed spans: %w", err)
+	}
+	e.Missed = missed
+	return e, nil
+}
+
+// account adds a committed piece to the report.
+func (j *judge) account(piece dwmon.Piece, verdicts []dwmon.Verdict) {
+	r := j.report
+	for _, v := range verdicts {
+		r.Judged[v.Status]++
+	}
+	r.Results = append(r.Results, verdicts...)
+	if extra := len(r.Results) - dwmon.PieceLimit; extra > 0 {
+		r.Results = r.Results[extra:]
+	}
+	j.countGaps(piece.Gaps)
+	settled := piece.Settled
+	j.settled = &settled
+}
+
+func (p *pass) countGaps(gaps []dwmon.Gap) {
+	for _, g := range gaps {
+		p.report.Gap += g.Minutes
+	}
+}

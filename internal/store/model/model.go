@@ -1,0 +1,435 @@
+// Package model is a store in maps: the plainest thing that keeps dwmon.Store's
+// promises. Simulations run on it, and the conformance suite of real stores runs
+// on it too, so that the suite itself is tried. It keeps everything that it was
+// told, for tests to look at.
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+// Store is a dwmon.Store in memory. Its zero value is not usable: see New.
+type Store struct {
+	mu       sync.Mutex
+	checkers map[string]*Checker
+	byID     map[int64]*Checker
+	lastID   int64
+	undo     []func() // of the transaction under way
+
+	// Clock gives the time at which purged keys were last returned; microseconds
+	// since the epoch.
+	Clock func() int64
+}
+
+// Checker is everything that is known of one checker.
+type Checker struct {
+	Progress dwmon.Progress
+	// Keys are the keys seen; a key that counts in no window has Counts false.
+	Keys map[string]Key
+	// times are the timestamps of the keys that count, in order.
+	times []int64
+	// Lines are all lines ever seen, by identity, with their streaks.
+	Lines    map[string]*dwmon.LineProgress
+	Verdicts map[dwmon.RecordedKey]dwmon.Verdict
+	// Order lists the verdicts as they were recorded, Evaluated the start of the
+	// fetch of each.
+	Order     []dwmon.RecordedKey
+	Evaluated []int64
+	Gaps      []Gap
+	Spans     []OffSpan
+	Missed    []dwmon.Span
+	Fetches   []dwmon.Fetch
+	Tellings  []dwmon.Telling
+}
+
+// Key is a key that was seen.
+type Key struct {
+	Micros    int64
+	FirstSeen int64
+	Counts    bool
+}
+
+// Gap is a gap with the identity of its line.
+type Gap struct {
+	dwmon.Gap
+	Identity string
+}
+
+// OffSpan is a span in which a checker owed nothing.
+type OffSpan struct {
+	From, Until int64
+	Reason      dwmon.OffReason
+}
+
+// New gives an empty store.
+func New() *Store {
+	return &Store{checkers: map[string]*Checker{}, byID: map[int64]*Checker{}, Clock: func() int64 { return 0 }}
+}
+
+// Look gives what is known of a checker; nil for one never seen. The caller does
+// not change it, nor look while passes run.
+func (s *Store) Look(name string) *Checker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checkers[name]
+}
+
+// SwitchOff makes a checker owe nothing from a minute on.
+func (s *Store) SwitchOff(name string, minute int64, reason dwmon.OffReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.checkers[name]; c != nil && c.Progress.Off == nil {
+		c.Progress.Off = &dwmon.Off{Since: minute, Reason: reason}
+	}
+}
+
+// Progress implements dwmon.Store.
+func (s *Store) Progress(_ context.Context, name string) (*dwmon.Progress, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.checkers[name]
+	if c == nil {
+		return &dwmon.Progress{Name: name}, nil
+	}
+	return c.snapshot(), nil
+}
+
+func (c *Checker) snapshot() *dwmon.Progress {
+	p := c.Progress
+	p.Lines = slices.Clone(p.Lines)
+	return &p
+}
+
+// InTx implements dwmon.Store.
+func (s *Store) InTx(ctx context.Context, fn func(dwmon.Tx) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.undo = nil
+	done := false
+	defer func() {
+		if !done || err != nil {
+			for _, u := range slices.Backward(s.undo) {
+				u()
+			}
+		}
+		s.undo = nil
+	}()
+	err = fn(&tx{s})
+	done = true
+	return err
+}
+
+// Purge implements dwmon.Store.
+func (s *Store) Purge(_ context.Context, checkerID, cutoff int64) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.byID[checkerID]
+	if c == nil {
+		return 0, fmt.Errorf("no checker %d", checkerID)
+	}
+	if c.Progress.PurgeMark == nil || *c.Progress.PurgeMark < cutoff {
+		c.Progress.PurgeMark = &cutoff
+	}
+	var purged int64
+	for key, k := range c.Keys {
+		if k.Counts && k.Micros < cutoff*1e6 {
+			k.Counts = false
+			c.Keys[key] = k
+			purged++
+		}
+	}
+	first, _ := slices.BinarySearch(c.times, cutoff*1e6)
+	c.times = slices.Clone(c.times[first:])
+	return purged, nil
+}
+
+// Extent implements dwmon.Store.
+func (s *Store) Extent(_ context.Context, checkerID int64) (oldest, newest int64, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.byID[checkerID]
+	if c == nil || len(c.times) == 0 {
+		return 0, 0, false, nil
+	}
+	return c.times[0], c.times[len(c.times)-1], true, nil
+}
+
+// NewIntake implements dwmon.Store.
+func (s *Store) NewIntake(_ *dwmon.Progress, started int64) dwmon.Intake {
+	return &intake{started: started}
+}
+
+type intake struct {
+	started int64
+	tally   dwmon.Tally
+	keys    []string
+	micros  []int64
+}
+
+func (in *intake) Add(b *dwmon.Batch) error {
+	if err := b.Check(); err != nil {
+		return err
+	}
+	at := 0
+	for i, n := range b.Lengths {
+		key := string(b.Keys[at : at+int(n)])
+		at += int(n)
+		us := b.Micros[i]
+		in.tally.Rows++
+		in.tally.Bytes += int64(n) + 8
+		if us > in.started+dwmon.FarFuture.Microseconds() {
+			in.tally.Skipped++
+			continue
+		}
+		if in.tally.Rows-in.tally.Skipped == 1 {
+			in.tally.Oldest, in.tally.Newest = us, us
+		}
+		in.tally.Oldest, in.tally.Newest = min(in.tally.Oldest, us), max(in.tally.Newest, us)
+		in.keys = append(in.keys, key)
+		in.micros = append(in.micros, us)
+	}
+	return nil
+}
+
+func (in *intake) Tally() dwmon.Tally { return in.tally }
+func (in *intake) Close() error       { return nil }
+
+type tx struct{ s *Store }
+
+func (t *tx) onUndo(f func()) { t.s.undo = append(t.s.undo, f) }
+
+// keep remembers the checker's plain fields and lines for an undo.
+func (t *tx) keep(c *Checker) {
+	p, lines := c.Progress, map[string]dwmon.LineProgress{}
+	p.Lines = slices.Clone(p.Lines)
+	for id, l := range c.Lines {
+		lines[id] = *l
+	}
+	gaps, spans, missed, fetches, tellings, order, evaluated := c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated
+	t.onUndo(func() {
+		c.Progress, c.Lines = p, map[string]*dwmon.LineProgress{}
+		for id, l := range lines {
+			c.Lines[id] = &l
+		}
+		c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated = gaps, spans, missed, fetches, tellings, order, evaluated
+	})
+}
+
+func (t *tx) checker(id int64) (*Checker, error) {
+	c := t.s.byID[id]
+	if c == nil {
+		return nil, fmt.Errorf("no checker %d", id)
+	}
+	return c, nil
+}
+
+func (t *tx) Sight(s dwmon.Sighting) (*dwmon.Progress, error) {
+	name := s.Checker.Name
+	c := t.s.checkers[name]
+	if s.New {
+		if c != nil {
+			return nil, fmt.Errorf("checker %s is not new", name)
+		}
+		t.s.lastID++
+		c = &Checker{Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}}
+		c.Progress = dwmon.Progress{ID: t.s.lastID, Name: name, Origin: s.Minute}
+		t.s.checkers[name], t.s.byID[c.Progress.ID] = c, c
+		t.onUndo(func() { delete(t.s.checkers, name); delete(t.s.byID, c.Progress.ID) })
+	}
+	t.keep(c)
+	t.addGaps(c, s.Gaps)
+	p := &c.Progress
+	if s.Settled != nil {
+		settled := *s.Settled
+		p.Settled = &settled
+	}
+	if s.Returned {
+		c.Spans = append(c.Spans, OffSpan{p.Off.Since, s.Minute, p.Off.Reason})
+		p.Off = nil
+	}
+	p.Missing = nil
+	p.Revision, p.Zone = s.Checker.Revision, s.Zone
+	p.Lines = nil
+	for i, r := range s.Checker.Lines {
+		l := c.Lines[r.Identity()]
+		if l == nil {
+			t.s.lastID++
+			l = &dwmon.LineProgress{Line: dwmon.Line{ID: t.s.lastID}}
+			c.Lines[r.Identity()] = l
+		}
+		l.Requirement, l.OwesAfter, l.Index = r, s.Owes[i], i
+		p.Lines = append(p.Lines, *l)
+	}
+	return c.snapshot(), nil
+}
+
+func (t *tx) SaveFetch(f dwmon.Fetch) (int64, error) {
+	c, err := t.checker(f.Progress.ID)
+	if err != nil {
+		return 0, err
+	}
+	t.keep(c)
+	c.Fetches = append(c.Fetches, f)
+	p := &c.Progress
+	p.Failing = f.Failing
+	if f.Err == nil {
+		started, ended := f.Started, f.Ended
+		p.Fetched, p.FetchedEnd = &started, &ended
+		if f.Baseline {
+			p.Baseline = &started
+		}
+	}
+	t.s.lastID++
+	return t.s.lastID, nil
+}
+
+func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (dwmon.Ingested, error) {
+	var done dwmon.Ingested
+	c, err := t.checker(p.ID)
+	if err != nil {
+		return done, err
+	}
+	rows := in.(*intake)
+	times := c.times
+	t.onUndo(func() { c.times = times })
+	added := false
+	ignored := map[string]bool{}
+	for i, key := range rows.keys {
+		if _, known := c.Keys[key]; known {
+			continue
+		}
+		us := rows.micros[i]
+		if c.Progress.PurgeMark != nil && us < *c.Progress.PurgeMark*1e6 {
+			ignored[key] = true
+			continue
+		}
+		c.Keys[key] = Key{Micros: us, FirstSeen: rows.started, Counts: !baseline}
+		t.onUndo(func() { delete(c.Keys, key) })
+		done.Fresh++
+		if !baseline {
+			if !added {
+				c.times, added = slices.Clone(c.times), true
+			}
+			c.times = append(c.times, us)
+		}
+	}
+	slices.Sort(c.times)
+	done.Ignored = int64(len(ignored))
+	return done, nil
+}
+
+func (t *tx) Counts(checkerID int64, windows []dwmon.Window) ([]int64, error) {
+	c, err := t.checker(checkerID)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]int64, len(windows))
+	for i, w := range windows {
+		from := sort.Search(len(c.times), func(j int) bool { return c.times[j] >= w.From })
+		until := sort.Search(len(c.times), func(j int) bool { return c.times[j] >= w.Until })
+		counts[i] = int64(max(0, until-from))
+	}
+	return counts, nil
+}
+
+func (t *tx) Missed(checkerID, after int64) ([]dwmon.Span, error) {
+	c, err := t.checker(checkerID)
+	if err != nil {
+		return nil, err
+	}
+	var spans []dwmon.Span
+	for _, s := range c.Missed {
+		if s.Until >= after {
+			spans = append(spans, s)
+		}
+	}
+	return spans, nil
+}
+
+func (t *tx) AddMissed(checkerID int64, s dwmon.Span) error {
+	c, err := t.checker(checkerID)
+	if err != nil {
+		return err
+	}
+	t.keep(c)
+	c.Missed = append(c.Missed, s)
+	return nil
+}
+
+func (t *tx) Recorded(checkerID, from int64) (map[dwmon.RecordedKey]bool, error) {
+	c, err := t.checker(checkerID)
+	if err != nil {
+		return nil, err
+	}
+	recorded := map[dwmon.RecordedKey]bool{}
+	for key := range c.Verdicts {
+		if key.Minute >= from {
+			recorded[key] = true
+		}
+	}
+	return recorded, nil
+}
+
+func (t *tx) Record(r dwmon.Record) error {
+	c, err := t.checker(r.Progress.ID)
+	if err != nil {
+		return err
+	}
+	t.keep(c)
+	for _, v := range r.Verdicts {
+		key := dwmon.RecordedKey{Minute: v.Minute, LineID: v.LineID}
+		if _, exists := c.Verdicts[key]; exists {
+			return dwmon.ErrRecorded
+		}
+		c.Verdicts[key] = v
+		t.onUndo(func() { delete(c.Verdicts, key) })
+		c.Order = append(c.Order, key)
+		c.Evaluated = append(c.Evaluated, r.EvaluatedAt)
+		if c.Progress.Recorded == nil || *c.Progress.Recorded < v.Minute {
+			minute := v.Minute
+			c.Progress.Recorded = &minute
+		}
+	}
+	for i := range c.Progress.Lines {
+		l := &c.Progress.Lines[i]
+		l.Streak = r.Streaks[i]
+		c.Lines[l.Identity()].Streak = l.Streak
+	}
+	return nil
+}
+
+func (t *tx) Enqueue(checkerID int64, tellings []dwmon.Telling) error {
+	c, err := t.checker(checkerID)
+	if err != nil {
+		return err
+	}
+	t.keep(c)
+	c.Tellings = append(c.Tellings, tellings...)
+	return nil
+}
+
+func (t *tx) Settle(p *dwmon.Progress, settled int64, gaps []dwmon.Gap) error {
+	c, err := t.checker(p.ID)
+	if err != nil {
+		return err
+	}
+	t.keep(c)
+	c.Progress.Settled = &settled
+	t.addGaps(c, gaps)
+	return nil
+}
+
+func (t *tx) addGaps(c *Checker, gaps []dwmon.Gap) {
+	for _, g := range gaps {
+		c.Gaps = append(c.Gaps, Gap{Gap: g, Identity: c.Progress.Lines[g.Line].Identity()})
+	}
+}
