@@ -1,0 +1,97 @@
+package pluginsdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+)
+
+// Everything that touches go-plugin is in this file.
+
+// serveGoPlugin serves until the server has stopped. It returns false when it
+// could not begin.
+func (p *process) serveGoPlugin(stderr io.Writer) bool {
+	cfg := goPluginConfig(p.server, stderr)
+	cfg.GRPCServer = func(opts []grpc.ServerOption) *grpc.Server {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.grpc = newGRPCServer(opts)
+		hideHost()
+		// go-plugin is about to print the handshake line, and swaps os.Stdout for a
+		// pipe to the host right after it.
+		os.Stdout = savedStdout
+		return p.grpc
+	}
+	goplugin.Serve(cfg)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.grpc != nil
+}
+
+func goPluginConfig(s *server, stderr io.Writer) *goplugin.ServeConfig {
+	return &goplugin.ServeConfig{
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: CookieKey, MagicCookieValue: CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {DispenseName: &glue{server: s}}},
+		GRPCServer:       newGRPCServer,
+		Logger: hclog.New(&hclog.LoggerOptions{
+			Name: "go-plugin", Level: hclog.Warn, Output: stderr, JSONFormat: true,
+		}),
+	}
+}
+
+func newGRPCServer(opts []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes))...)
+}
+
+// glue is the one plugin that go-plugin knows.
+type glue struct {
+	goplugin.NetRPCUnsupportedPlugin
+	server *server
+}
+
+func (g *glue) GRPCServer(_ *goplugin.GRPCBroker, r *grpc.Server) error {
+	g.server.register(r)
+	return nil
+}
+
+func (g *glue) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.New("this is the plugin's side")
+}
+
+// serveDebug serves without a host until interrupted, so that a debugger can hold
+// the process, and prints what makes dwmon attach to it.
+func serveDebug(p Plugin, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	slog.SetDefault(log)
+	s := newServer(p, log, new(slog.LevelVar))
+	attach := make(chan *goplugin.ReattachConfig, 1)
+	closed := make(chan struct{})
+	cfg := goPluginConfig(s, stderr)
+	cfg.Test = &goplugin.ServeTestConfig{Context: ctx, ReattachConfigCh: attach, CloseCh: closed}
+	go goplugin.Serve(cfg)
+	select {
+	case a := <-attach:
+		line, _ := json.Marshal(map[string]any{p.Name: map[string]any{
+			"network": a.Addr.Network(), "addr": a.Addr.String(), "pid": a.Pid, "protocol": ProtocolVersion,
+		}})
+		fmt.Fprintf(stdout, "DWMON_ATTACH_PLUGINS='%s'\n", line)
+	case <-closed:
+		return exitFault
+	}
+	<-ctx.Done()
+	s.drain(context.Background(), endGrace)
+	<-closed
+	return exitOK
+}
