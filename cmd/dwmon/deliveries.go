@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dwmon/dwmon/internal/config"
+	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+func deliveriesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "deliveries",
+		Short: "what handlers were told, what waits, what failed",
+		Example: `  dwmon deliveries
+  dwmon deliveries --state waiting --handler payments --json`,
+		Args: noArgs,
+	}
+	settings(cmd, "db", "timezone")
+	lines := asJSON(cmd, "print one JSON object for each delivery")
+	handler := cmd.Flags().String("handler", "", "only those of a handler")
+	checker := cmd.Flags().String("checker", "", "only those of a checker")
+	states := cmd.Flags().StringSlice("state", nil, "only those waiting, sent, dead or collapsed")
+	limit := cmd.Flags().Int("limit", 100, "only the newest so many; 0: all")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		f := dwmon.DeliveryFilter{Handler: *handler, Checker: *checker, Limit: *limit}
+		for _, text := range *states {
+			s, err := dwmon.ParseDeliveryState(text)
+			if err != nil {
+				return &usageError{fmt.Errorf("--state: %w", err), ""}
+			}
+			f.States = append(f.States, s)
+		}
+		return reading(cmd, func(r *daemon.Reader, cfg *config.Config) error {
+			if *lines {
+				j := newJSONLines(cmd.OutOrStdout())
+				return r.Deliveries(cmd.Context(), f, func(d dwmon.DeliveryRecord) error { return j.write(d) })
+			}
+			return printDeliveries(cmd, r, f, cfg.Timezone)
+		})
+	}
+	return cmd
+}
+
+func printDeliveries(cmd *cobra.Command, r *daemon.Reader, f dwmon.DeliveryFilter, zone *time.Location) error {
+	out := cmd.OutOrStdout()
+	now := time.Now()
+	t := newTable(out, "queued", "handler", "state", "checker", "minute", "tries", "next", "error")
+	n := 0
+	err := r.Deliveries(cmd.Context(), f, func(d dwmon.DeliveryRecord) error {
+		n++
+		minute, next := "", ""
+		if d.Minute != 0 {
+			minute = time.Unix(d.Minute, 0).In(zone).Format("2006-01-02 15:04")
+		}
+		if d.Summary != "" {
+			minute = d.Summary
+		}
+		if d.State == dwmon.DeliveryWaiting && d.Next > 0 {
+			next = ago(now, time.UnixMicro(d.Next))
+		}
+		t.AppendRow([]any{time.UnixMicro(d.Created).In(zone).Format("2006-01-02 15:04:05"), d.Handler, d.State, d.Checker, minute, d.Attempts, next, d.LastError})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		fmt.Fprintln(out, "no such deliveries")
+		return nil
+	}
+	t.Render()
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/dwmon/dwmon/internal/config"
+	"github.com/dwmon/dwmon/internal/daemon"
+)
+
+// newRoot is the table of commands.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dwmon",
+		Short: "monitors counts of things in datastores",
+		Long: `dwmon watches counts of things in datastores: how many orders, executions or
+rows arrived in the last minutes. A check is a small text file; every minute dwmon
+asks the source, counts, and tells GOOD or BAD to the check handlers.`,
+		Example:       "  dwmon demo\n  dwmon validate checks\n  dwmon daemon --plugins ./plugins --checks ./checks",
+		Version:       daemon.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.SetVersionTemplate("dwmon {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
+	root.AddCommand(
+		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), statusCommand(), historyCommand(), slowCommand(),
+		deliveriesCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(),
+		versionCommand(), guardCommand(),
+	)
+	root.InitDefaultCompletionCmd()
+	walk(root, checkArgs)
+	return root
+}
+
+func walk(c *cobra.Command, f func(*cobra.Command)) {
+	f(c)
+	for _, sub := range c.Commands() {
+		walk(sub, f)
+	}
+}
+
+// checkArgs makes wrong numbers of arguments an error of usage.
+func checkArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{err, cmd.CommandPath() + " --help"}
+		}
+		return nil
+	}
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	err := fmt.Errorf("%s has no command %q", cmd.CommandPath(), name)
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return &usageError{err, cmd.CommandPath() + " --help"}
+}
+
+// settings adds --config and the flags of the settings named to a command.
+func settings(cmd *cobra.Command, names ...string) {
+	cmd.Flags().String("config", "", "configuration file (default ./dwmon.yaml where it exists)")
+	for _, s := range config.Overrides {
+		if slices.Contains(names, s.Flag) {
+			cmd.Flags().String(s.Flag, "", s.Usage)
+		}
+	}
+}
+
+// load reads the configuration as the command's flags say.
+func load(cmd *cobra.Command) (*config.Config, error) {
+	opts := config.LoadOptions{Flags: map[string]string{}}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case f.Name == "config":
+			opts.Path = f.Value.String()
+		case slices.ContainsFunc(config.Overrides, func(s config.Override) bool { return s.Flag == f.Name }):
+			opts.Flags[f.Name] = f.Value.String()
+		}
+	})
+	return config.Load(opts)
+}
+
+// reading opens the configured database for a command that reads.
+func reading(cmd *cobra.Command, f func(*daemon.Reader, *config.Config) error) error {
+	cfg, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	r, err := daemon.OpenReader(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(r, cfg), r.Close())
+}
+
+// asJSON adds --json.
+func asJSON(cmd *cobra.Command, help string) *bool {
+	return cmd.Flags().Bool("json", false, help)
+}
+
+// noArgs refuses arguments in words.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dwmon/dwmon/internal/config"
+	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "the state of every checker, and why",
+		Example: "  dwmon status\n  dwmon status --json",
+		Args:    noArgs,
+	}
+	settings(cmd, "checks", "db", "timezone")
+	lines := asJSON(cmd, "print one JSON object for each checker")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return reading(cmd, func(r *daemon.Reader, cfg *config.Config) error {
+			now := time.Now()
+			statuses, folder, err := r.Statuses(cmd.Context(), now)
+			if err != nil {
+				return err
+			}
+			if *lines {
+				j := newJSONLines(cmd.OutOrStdout())
+				for _, s := range statuses {
+					if err := j.write(s); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			printStatuses(cmd, statuses, now, cfg)
+			fmt.Fprint(cmd.ErrOrStderr(), dwmon.FileFaults(folder).Text())
+			if cfg.LocalIsUTC {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: the time zone is UTC for want of TZ and /etc/localtime; set timezone where that is not meant")
+			}
+			return nil
+		})
+	}
+	return cmd
+}
+
+func printStatuses(cmd *cobra.Command, statuses []dwmon.CheckerStatus, now time.Time, cfg *config.Config) {
+	out := cmd.OutOrStdout()
+	if len(statuses) == 0 {
+		fmt.Fprintln(out, "there are no checkers yet")
+		return
+	}
+	t := newTable(out, "checker", "state", "since", "settled", "pending", "owner", "cause")
+	for _, s := range statuses {
+		since, settled, pending := "", "", ""
+		if s.Since != nil {
+			since = ago(now, time.Unix(*s.Since, 0))
+		}
+		if s.Settled != nil {
+			settled = time.Unix(*s.Settled, 0).In(cfg.Timezone).Format("2006-01-02 15:04")
+		}
+		if s.Pending > 0 {
+			pending = fmt.Sprint(s.Pending)
+		}
+		t.AppendRow([]any{s.CheckerName, painted(out, string(s.State)), since, settled, pending, s.Owner, s.Cause})
+	}
+	t.Render()
+}

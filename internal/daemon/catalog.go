@@ -1,0 +1,322 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/dwmon/dwmon/internal/checkfile"
+	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/engine"
+)
+
+// fileStore is what a catalog needs of the store.
+type fileStore interface {
+	dwmon.Store
+	// Texts gives the last good text of every checker ever seen.
+	Texts(ctx context.Context) ([]dwmon.LastGood, error)
+	// MarkMissing notes the first slot in which a checker's file was not there.
+	MarkMissing(ctx context.Context, name string, slot int64) error
+	// SwitchOff makes a checker owe nothing from a slot on.
+	SwitchOff(ctx context.Context, name string, slot int64, reason dwmon.OffReason) error
+	// SaveFaults replaces what is wrong with checker files.
+	SaveFaults(ctx context.Context, faults []dwmon.FaultyFile) error
+}
+
+// catalog follows the checks folder. It knows which checkers there are, what was
+// last good of each, and which of them are off. Its truth is in the store: a
+// restart goes on with it.
+type catalog struct {
+	store  fileStore
+	loader checkfile.Loader
+	zone   *time.Location
+	log    *slog.Logger
+
+	entries map[string]*checkerEntry
+	// folder is what is wrong with the folder as a whole.
+	folder []dwmon.FileFault
+	saved  []dwmon.FaultyFile
+}
+
+// checkerEntry is one checker.
+type checkerEntry struct {
+	// checker is its last good text; nil where there never was one.
+	checker *dwmon.Checker
+	// faults are those of its file as it is now, warnings included.
+	faults []dwmon.FileFault
+	file   string
+	// missing is the first slot without the file; 0 while it is there.
+	missing int64
+	off     dwmon.OffReason
+
+	job      *engine.Job
+	jobOf    *routing
+	unserved []string
+}
+
+func newCatalog(dir string, store fileStore, zone *time.Location, log *slog.Logger) *catalog {
+	return &catalog{store: store, loader: checkfile.Loader{Dir: dir}, zone: zone, log: log, entries: map[string]*checkerEntry{}}
+}
+
+// start takes over what was last good before a restart.
+func (c *catalog) start(ctx context.Context) error {
+	texts, err := c.store.Texts(ctx)
+	if err != nil {
+		return fmt.Errorf("read the checkers' last good texts: %w", err)
+	}
+	for _, t := range texts {
+		e := &checkerEntry{file: t.File}
+		e.checker, e.faults = checkfile.Parse(t.File, t.Name, t.Text)
+		if t.Off != nil {
+			e.off = t.Off.Reason
+		}
+		if t.Missing != nil {
+			e.missing = *t.Missing
+		}
+		c.entries[t.Name] = e
+	}
+	return nil
+}
+
+// refresh looks at the folder once more. It gives the time after which it should
+// be called again to settle files that are being written; 0 for none.
+func (c *catalog) refresh(ctx context.Context, now time.Time, firm bool) (again time.Duration, err error) {
+	load := c.loader.Load
+	if firm {
+		load = c.loader.LoadNow
+	}
+	set, err := load(now)
+	slot := dwmon.FloorMinute(now.Unix())
+	switch {
+	case err != nil:
+		c.folder = []dwmon.FileFault{folderFault(c.loader.Dir, err)}
+	case len(set.Files) == 0 && c.expects():
+		c.folder = append(set.Faults, dwmon.FileFault{
+			File: c.loader.Dir, Severity: dwmon.SeverityError, Message: "all checker files are gone at once",
+			Hint: "their last good versions go on; look at the folder, or remove checkers for good with `dwmon forget NAME`",
+		})
+	default:
+		c.folder = set.Faults
+		if err := c.merge(ctx, set, slot); err != nil {
+			return 0, err
+		}
+		again = set.Again
+	}
+	return again, c.saveFaults(ctx, now)
+}
+
+func folderFault(dir string, err error) dwmon.FileFault {
+	if f, ok := err.(dwmon.FileFault); ok {
+		f.Hint = cmp.Or(f.Hint, "the checkers' last good versions go on")
+		return f
+	}
+	return dwmon.FileFault{File: dir, Severity: dwmon.SeverityError, Message: err.Error()}
+}
+
+// expects says whether any checker's file should be there.
+func (c *catalog) expects() bool {
+	for _, e := range c.entries {
+		if e.off != dwmon.OffAway && e.missing == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// merge takes a set of files over: new texts that are good, faults of those that
+// are not, and what is gone.
+func (c *catalog) merge(ctx context.Context, set *checkfile.Set, slot int64) error {
+	there := map[string]bool{}
+	for i := range set.Files {
+		f := &set.Files[i]
+		there[f.Name] = true
+		if !f.Settled {
+			continue
+		}
+		e := c.entries[f.Name]
+		if e == nil {
+			e = &checkerEntry{}
+			c.entries[f.Name] = e
+		}
+		if err := c.takeOver(ctx, e, f, slot); err != nil {
+			return err
+		}
+	}
+	for name, e := range c.entries {
+		if there[name] || set.Hides(name) {
+			continue
+		}
+		if err := c.gone(ctx, name, e, slot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeOver brings an entry in line with its file.
+func (c *catalog) takeOver(ctx context.Context, e *checkerEntry, f *checkfile.File, slot int64) error {
+	e.file, e.faults, e.missing = f.Path, f.Faults, 0
+	if f.Checker != nil && (e.checker == nil || e.checker.Revision != f.Checker.Revision || e.checker.File != f.Checker.File) {
+		if e.checker != nil && e.checker.Revision != f.Checker.Revision {
+			c.log.Info("a checker has changed", "checker", f.Name, "file", f.Path)
+		}
+		e.checker = f.Checker
+	}
+	switch {
+	case e.checker == nil:
+		return nil
+	case e.checker.Options.Disabled && e.off != dwmon.OffDisabled:
+		return c.disable(ctx, e, slot)
+	case !e.checker.Options.Disabled:
+		e.off = "" // its next pass ends the span
+	}
+	return nil
+}
+
+// disable switches a checker off, once the text that says so is stored.
+func (c *catalog) disable(ctx context.Context, e *checkerEntry, slot int64) error {
+	name := e.checker.Name
+	p, err := c.store.Progress(ctx, name)
+	if err != nil {
+		return err
+	}
+	if s, changed := dwmon.Sight(p, e.checker, c.zone, slot); changed {
+		err := c.store.InTx(ctx, func(tx dwmon.Tx) error {
+			_, err := tx.Sight(s)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("checker %s: store its text: %w", name, err)
+		}
+	}
+	if err := c.store.SwitchOff(ctx, name, slot, dwmon.OffDisabled); err != nil {
+		return fmt.Errorf("checker %s: switch it off: %w", name, err)
+	}
+	e.off = dwmon.OffDisabled
+	c.log.Info("a checker is off", "checker", name, "reason", e.off)
+	return nil
+}
+
+// gone notes that a checker's file is not there. After the second slot without
+// it the checker is away.
+func (c *catalog) gone(ctx context.Context, name string, e *checkerEntry, slot int64) error {
+	switch {
+	case e.checker == nil: // never had a good text: nothing is known of it
+		delete(c.entries, name)
+	case e.off == dwmon.OffAway:
+	case e.missing == 0:
+		e.missing, e.faults = slot, nil
+		return c.store.MarkMissing(ctx, name, slot)
+	case slot > e.missing:
+		if e.off == "" {
+			if err := c.store.SwitchOff(ctx, name, slot, dwmon.OffAway); err != nil {
+				return fmt.Errorf("checker %s: switch it off: %w", name, err)
+			}
+		}
+		e.off = dwmon.OffAway
+		c.log.Info("a checker is off", "checker", name, "reason", e.off, "file", e.file)
+	}
+	return nil
+}
+
+// jobs are the checkers that are on, wired. An entry's job stays the same until
+// its text or the routing changes.
+func (c *catalog) jobs(r *routing) []*engine.Job {
+	var jobs []*engine.Job
+	for _, e := range c.entries {
+		if e.checker == nil || e.off != "" {
+			e.job = nil
+			continue
+		}
+		if e.job == nil || e.job.Checker != e.checker || e.jobOf != r {
+			e.job, e.unserved = r.job(e.checker)
+			e.jobOf = r
+			for _, f := range e.unserved {
+				c.log.Warn("a checker is not served as its file says", "checker", e.checker.Name, "fault", f)
+			}
+		}
+		jobs = append(jobs, e.job)
+	}
+	return jobs
+}
+
+// faults are all that is wrong with files and folder now.
+func (c *catalog) faults() []dwmon.FileFault {
+	all := slices.Clone(c.folder)
+	for _, e := range c.entries {
+		all = append(all, e.faults...)
+	}
+	dwmon.SortFaults(all)
+	return all
+}
+
+// saveFaults makes the faults visible to the reading commands.
+func (c *catalog) saveFaults(ctx context.Context, now time.Time) error {
+	var stored []dwmon.FaultyFile
+	if len(c.folder) > 0 {
+		stored = append(stored, dwmon.FaultyFile{File: c.loader.Dir, Faults: c.folder, Since: now.UnixMicro()})
+	}
+	for name, e := range c.entries {
+		if dwmon.AnyError(e.faults) {
+			stored = append(stored, dwmon.FaultyFile{File: e.file, Name: name, Faults: e.faults, Since: now.UnixMicro()})
+		}
+	}
+	slices.SortFunc(stored, func(a, b dwmon.FaultyFile) int { return cmp.Compare(a.File, b.File) })
+	if sameFaults(stored, c.saved) {
+		return nil
+	}
+	for _, f := range stored {
+		for _, fault := range f.Faults {
+			c.log.Warn("a checker file has a fault", "fault", fault.Error(), "hint", fault.Hint)
+		}
+	}
+	if err := c.store.SaveFaults(ctx, stored); err != nil {
+		return fmt.Errorf("store the faults of checker files: %w", err)
+	}
+	c.saved = stored
+	return nil
+}
+
+func sameFaults(a, b []dwmon.FaultyFile) bool {
+	return slices.EqualFunc(a, b, func(x, y dwmon.FaultyFile) bool {
+		return x.File == y.File && x.Name == y.Name && slices.Equal(x.Faults, y.Faults)
+	})
+}
+
+// move follows another folder, or judges in another zone, from the next refresh on.
+func (c *catalog) move(dir string, zone *time.Location) {
+	c.zone = zone
+	if dir != c.loader.Dir {
+		c.loader = checkfile.Loader{Dir: dir}
+	}
+}
+
+// rename and forget follow what was done in the store.
+func (c *catalog) rename(old, name string) {
+	delete(c.entries, name)
+	if e := c.entries[old]; e != nil {
+		delete(c.entries, old)
+		if e.checker != nil {
+			checker := *e.checker
+			checker.Name = name
+			e.checker, e.missing = &checker, 0
+		}
+		c.entries[name] = e
+	}
+}
+
+func (c *catalog) forget(name string) { delete(c.entries, name) }
+
+// names are the checkers that are on.
+func (c *catalog) names() map[string]bool {
+	names := map[string]bool{}
+	for name, e := range c.entries {
+		if e.off == "" && e.checker != nil {
+			names[name] = true
+		}
+	}
+	return names
+}

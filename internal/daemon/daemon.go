@@ -1,0 +1,390 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	notify "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/dwmon/dwmon/internal/deliver"
+	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/engine"
+	"github.com/dwmon/dwmon/internal/pluginhost"
+)
+
+const (
+	// rescanEvery is how often the folders are read though nothing said that they
+	// changed: network mounts and swapped links say nothing.
+	rescanEvery = 30 * time.Second
+	// sweepEvery is how often what is older than its retention is removed.
+	sweepEvery = time.Hour
+	// stopWithin bounds how polite a stop is.
+	stopWithin = 10 * time.Second
+)
+
+// daemon is a running dwmon.
+type daemon struct {
+	*assembly
+	metrics *metrics
+	web     net.Listener // nil for none
+
+	// follow is the only goroutine that touches catalog and routing; others hand it
+	// work.
+	work chan func(context.Context)
+	// loaded says that the first load of files and plugins is done.
+	loaded atomic.Bool
+	// storeTrouble is the time, seconds since the epoch, at which the store last
+	// failed a pass; 0 for never.
+	storeTrouble atomic.Int64
+
+	parts     *parts
+	deliverer atomic.Pointer[deliver.Deliverer]
+	engines   atomic.Pointer[engine.Engine]
+}
+
+// parts are the goroutines that a reload replaces.
+type parts struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// Run is the daemon. It runs until ctx ends, and then stops within seconds: what
+// is not committed is done by the walk of the next start. The error is an
+// *EnvironmentError where the surroundings are at fault.
+func Run(ctx context.Context, o Options) error {
+	a, err := assemble(ctx, o)
+	if err != nil {
+		return err
+	}
+	d := &daemon{assembly: a, work: make(chan func(context.Context)), metrics: newMetrics()}
+	err = d.run(ctx)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	err = errors.Join(err, a.close(closing))
+	a.log.Info("dwmon has stopped")
+	return err
+}
+
+func (d *daemon) run(ctx context.Context) error {
+	if err := d.db.MarkRealClock(ctx); err != nil {
+		return err
+	}
+	if err := d.listen(); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group sync.WaitGroup
+	defer group.Wait()
+	if err := d.control(ctx, &group); err != nil {
+		return err
+	}
+	if d.web != nil {
+		d.serveWeb(ctx, &group)
+	}
+	group.Go(func() { d.sweep(ctx) })
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	notifySystemd(notify.SdNotifyReady)
+	if d.opts.Started != nil {
+		d.opts.Started(d.address())
+	}
+	err := d.follow(ctx)
+	notifySystemd(notify.SdNotifyStopping)
+	d.stopParts()
+	return err
+}
+
+// load takes files, plugins and configuration over for the first time.
+func (d *daemon) load(ctx context.Context) error {
+	if err := d.route(ctx); err != nil {
+		return err
+	}
+	if _, err := d.catalog.refresh(ctx, time.Now(), true); err != nil {
+		return err
+	}
+	if err := d.startParts(ctx); err != nil {
+		return err
+	}
+	d.loaded.Store(true)
+	d.log.Info("dwmon is up", "version", Version, "checks", d.cfg.Checks, "plugins", d.cfg.Plugins, "db", d.cfg.DB,
+		"listen", d.address(), "zone", d.cfg.Timezone.String(), "checkers", len(d.catalog.entries))
+	return nil
+}
+
+// startParts starts engine and outbox with the present configuration.
+func (d *daemon) startParts(ctx context.Context) error {
+	if err := d.newEngine(d.observe); err != nil {
+		return err
+	}
+	out, err := d.newDeliverer(d.metrics.delivered)
+	if err != nil {
+		return err
+	}
+	d.deliverer.Store(out)
+	d.engines.Store(d.engine)
+	d.engine.SetJobs(d.catalog.jobs(d.routing))
+	ctx, cancel := context.WithCancel(ctx)
+	d.parts = &parts{cancel: cancel}
+	d.parts.done.Go(func() { d.engine.Run(ctx) })
+	d.parts.done.Go(func() {
+		if err := out.Run(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("the outbox has stopped", "error", err)
+		}
+	})
+	return nil
+}
+
+// stopParts ends passes and deliveries: a pass that has its rows is committed,
+// one that still fetches is given up and done again by the walk.
+func (d *daemon) stopParts() {
+	if d.parts == nil {
+		return
+	}
+	d.parts.cancel()
+	d.parts.done.Wait()
+	d.parts = nil
+}
+
+// observe follows every pass.
+func (d *daemon) observe(r engine.Report) {
+	d.metrics.passed(r)
+	if len(r.Results) > 0 {
+		d.deliverer.Load().Wake()
+	}
+	d.logPass(r)
+	if r.Err != nil && !r.Held && r.Fetch.Err == nil && !errors.Is(r.Err, engine.ErrAhead) && !errors.Is(r.Err, context.Canceled) {
+		d.storeTrouble.Store(time.Now().Unix())
+	}
+	if d.opts.Passed != nil {
+		d.opts.Passed(r)
+	}
+}
+
+// logPass says when a checker begins to fail and when it is well again, not each
+// time.
+func (d *daemon) logPass(r engine.Report) {
+	name := r.Checker.Name
+	switch f := r.Fetch.Failing; {
+	case errors.Is(r.Err, context.Canceled), r.Held:
+	case f != nil && f.Count > 1 && !worthSaying(f.Count):
+	case f != nil:
+		d.log.Warn("a checker is UNKNOWN: its fetch failed", "checker", name, "source", r.Source, "times", f.Count, "fault", f.Fault.String(), "error", d.redact(r.Err.Error()))
+	case r.Err != nil:
+		d.log.Error("a pass failed", "checker", name, "error", d.redact(r.Err.Error()))
+	case r.Fetched && r.Fetch.Progress.Failing != nil:
+		d.log.Info("a checker is well again", "checker", name, "failed_fetches", r.Fetch.Progress.Failing.Count)
+	}
+	if r.Gap > 0 {
+		d.log.Warn("eligible minutes were never judged: a gap was recorded", "checker", name, "minutes", r.Gap)
+	}
+}
+
+// worthSaying thins out the news of a row of failures: 10, 100, and each 1,000.
+func worthSaying(n int64) bool { return n == 10 || n == 100 || n%1000 == 0 }
+
+// do hands work to the goroutine that owns catalog and routing, and waits for it.
+func (d *daemon) do(ctx context.Context, f func(context.Context) error) error {
+	done := make(chan error, 1)
+	select {
+	case d.work <- func(ctx context.Context) { done <- f(ctx) }:
+		return <-done
+	case <-ctx.Done():
+		return fmt.Errorf("the daemon is stopping: %w", ctx.Err())
+	}
+}
+
+// follow keeps up with the folders, the configuration and the minute until ctx
+// ends. An error means that the daemon cannot go on.
+func (d *daemon) follow(ctx context.Context) error {
+	w := newWatch(d.cfg.Checks, d.log)
+	defer w.close()
+	rescan := time.NewTicker(rescanEvery)
+	defer rescan.Stop()
+	watchdog := watchdogTicker()
+	defer watchdog.Stop()
+	settle := time.NewTimer(time.Hour)
+	defer settle.Stop()
+	for {
+		refresh := true
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.opts.HangUp:
+			d.reload(ctx)
+			w.close()
+			w = newWatch(d.cfg.Checks, d.log)
+		case f := <-d.work:
+			f(ctx)
+		case <-watchdog.C:
+			notifySystemd(notify.SdNotifyWatchdog)
+			refresh = false
+		case <-rescan.C:
+			if err := d.db.CheckFile(); err != nil {
+				return &EnvironmentError{err}
+			}
+			d.rescanPlugins(ctx)
+		case <-w.changed:
+		case <-settle.C:
+		}
+		if !refresh {
+			continue
+		}
+		again, err := d.catalog.refresh(ctx, time.Now(), false)
+		if err != nil {
+			d.log.Error("the checks folder could not be taken over", "error", err)
+		}
+		d.engines.Load().SetJobs(d.catalog.jobs(d.routing))
+		d.metrics.keep(d.catalog.names())
+		if again > 0 {
+			settle.Reset(again)
+		}
+	}
+}
+
+// reload takes over a configuration that was edited, and whatever plugins there
+// are now. One that is faulty changes nothing.
+func (d *daemon) reload(ctx context.Context) {
+	notifySystemd(notify.SdNotifyReloading)
+	defer notifySystemd(notify.SdNotifyReady)
+	if d.opts.Reload != nil {
+		cfg, err := d.opts.Reload()
+		if err != nil {
+			d.log.Error("the configuration was not taken over: the old one goes on", "error", err)
+			return
+		}
+		if cfg.DB != d.cfg.DB || cfg.Listen != d.cfg.Listen || cfg.Plugins != d.cfg.Plugins {
+			d.log.Warn("db, listen and plugins are taken over by a restart only")
+			cfg.DB, cfg.Listen, cfg.Plugins = d.cfg.DB, d.cfg.Listen, d.cfg.Plugins
+		}
+		d.cfg = cfg
+		d.catalog.move(cfg.Checks, cfg.Timezone)
+	}
+	if err := d.host.Rescan(); err != nil {
+		d.log.Error("the plugins folder cannot be read", "error", err)
+	}
+	if err := d.route(ctx); err != nil {
+		d.log.Error("the reload was given up", "error", err)
+		return
+	}
+	d.stopParts()
+	d.host.Keep(ctx, d.specs())
+	if err := d.startParts(ctx); err != nil {
+		d.log.Error("the reload was given up", "error", err)
+	}
+	d.log.Info("dwmon has reloaded", "checkers", len(d.catalog.entries), "next_slot", nextSlot(time.Now()).Format(time.RFC3339))
+}
+
+// specs are the instances that are in use once every checker is wired.
+func (d *daemon) specs() []pluginhost.InstanceSpec {
+	d.catalog.jobs(d.routing)
+	return slices.Collect(maps.Values(d.routing.specs))
+}
+
+// rescanPlugins takes over plugins that were added, replaced or mended.
+func (d *daemon) rescanPlugins(ctx context.Context) {
+	if !d.host.Changed() {
+		return
+	}
+	if err := d.host.Rescan(); err != nil {
+		d.log.Error("the plugins folder cannot be read", "error", err)
+		return
+	}
+	plugins, err := d.host.Plugins(ctx)
+	if err != nil || samePlugins(plugins, d.routing.plugins) {
+		return
+	}
+	if err := d.route(ctx); err != nil {
+		d.log.Error("the plugins were not taken over", "error", err)
+		return
+	}
+	d.log.Info("the plugins have changed", "plugins", len(plugins))
+	d.stopParts()
+	if err := d.startParts(ctx); err != nil {
+		d.log.Error("the plugins were not taken over", "error", err)
+	}
+}
+
+// sweep removes what is older than its retention, now and then.
+func (d *daemon) sweep(ctx context.Context) {
+	timer := time.NewTimer(time.Minute)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if _, err := d.db.Sweep(ctx, d.retention(), time.Now().UnixMicro()); err != nil && ctx.Err() == nil {
+			d.log.Error("the history could not be swept", "error", err)
+		}
+		timer.Reset(sweepEvery)
+	}
+}
+
+// samePlugins says whether two lists offer the same.
+func samePlugins(a, b []pluginhost.Plugin) bool {
+	return slices.EqualFunc(a, b, func(x, y pluginhost.Plugin) bool {
+		return x.Name == y.Name && x.SHA256 == y.SHA256 && len(x.Kinds) == len(y.Kinds)
+	})
+}
+
+// nextSlot is when the next minute slot begins.
+func nextSlot(now time.Time) time.Time {
+	return time.Unix(dwmon.FloorMinute(now.Unix())+60, 0)
+}
+
+// notifySystemd tells systemd, where it started us.
+func notifySystemd(state string) {
+	_, _ = notify.SdNotify(false, state) // nobody is there to be told of the error
+}
+
+// watchdogTicker ticks twice as often as systemd wants a sign of life; hardly
+// ever where it wants none.
+func watchdogTicker() *time.Ticker {
+	if d, err := notify.SdWatchdogEnabled(false); err == nil && d > 0 {
+		return time.NewTicker(d / 2)
+	}
+	return time.NewTicker(24 * time.Hour)
+}
+
+func (d *daemon) address() string {
+	if d.web == nil {
+		return ""
+	}
+	return d.web.Addr().String()
+}
+
+// listen binds the HTTP listener early, so that a port in use is a fault of the
+// start.
+func (d *daemon) listen() (err error) {
+	if d.cfg.Listen == "" {
+		return nil
+	}
+	if d.web, err = net.Listen("tcp", d.cfg.Listen); err != nil {
+		return &EnvironmentError{fmt.Errorf("listen on %s for health and metrics: %w; choose another address with --listen, or --listen off", d.cfg.Listen, unwrapOp(err))}
+	}
+	return nil
+}
+
+// unwrapOp takes the address out of an error that is named beside it.
+func unwrapOp(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		var sys *os.SyscallError
+		if errors.As(op.Err, &sys) {
+			return sys.Err
+		}
+		return op.Err
+	}
+	return err
+}

@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/dwmon/dwmon/internal/checkfile"
+	"github.com/dwmon/dwmon/internal/config"
+	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/store/sqlite"
+)
+
+// Reader reads a database beside a running daemon, or without one.
+type Reader struct {
+	*sqlite.DB
+	cfg *config.Config
+}
+
+// OpenReader opens the configured database for reading.
+func OpenReader(ctx context.Context, cfg *config.Config) (*Reader, error) {
+	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) {
+		return nil, &EnvironmentError{fmt.Errorf("there is no database %s yet: start `dwmon daemon` or run `dwmon once`, or name another one with --db", cfg.DB)}
+	}
+	db, err := sqlite.Open(ctx, cfg.DB, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return nil, &EnvironmentError{err}
+	}
+	return &Reader{db, cfg}, nil
+}
+
+// Statuses gives the state of every checker at a time, and what is wrong with the
+// checks folder as a whole.
+func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerStatus, []dwmon.FileFault, error) {
+	records, err := r.Status(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	options, err := r.options(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var statuses []dwmon.CheckerStatus
+	var folder []dwmon.FileFault
+	for i := range records {
+		rec := &records[i]
+		if rec.Name == "" { // the folder's own faults
+			folder = append(folder, rec.Faults...)
+			continue
+		}
+		o := options[rec.Name]
+		statuses = append(statuses, rec.Status(dwmon.StateAt{
+			Now: now.Unix(), Minute: dwmon.Slot(now, o.Grace), Zone: (&dwmon.Checker{Options: o}).Zone(r.cfg.Timezone),
+			CatchUp: int64(r.cfg.CatchUp / time.Minute),
+		}))
+	}
+	return statuses, folder, nil
+}
+
+// options are those of the checkers' texts in use.
+func (r *Reader) options(ctx context.Context) (map[string]dwmon.Options, error) {
+	texts, err := r.Texts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options := make(map[string]dwmon.Options, len(texts))
+	for _, t := range texts {
+		if c, _ := checkfile.Parse(t.File, t.Name, t.Text); c != nil {
+			options[t.Name] = c.Options
+		}
+	}
+	return options, nil
+}
+
+// Validate reads checker files, or all of the configured folder, and gives their
+// faults, and how many files it read. What the database knows of the checkers adds
+// warnings, where there is one.
+func Validate(ctx context.Context, cfg *config.Config, paths []string) (faults []dwmon.FileFault, files int, err error) {
+	if len(paths) == 0 {
+		paths = []string{cfg.Checks}
+	}
+	var checkers []*dwmon.Checker
+	for _, path := range paths {
+		found, err := readPath(path)
+		if err != nil {
+			return nil, files, err
+		}
+		faults = append(faults, found.Faults...)
+		for i := range found.Files {
+			files++
+			faults = append(faults, found.Files[i].Faults...)
+			if c := found.Files[i].Checker; c != nil {
+				checkers = append(checkers, c)
+			}
+		}
+	}
+	faults = append(faults, assumedHints(ctx, cfg, checkers)...)
+	dwmon.SortFaults(faults)
+	return faults, files, nil
+}
+
+// readPath reads a folder of checker files, or one file.
+func readPath(path string) (*checkfile.Set, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, &EnvironmentError{err}
+	case !info.IsDir():
+		return &checkfile.Set{Files: []checkfile.File{checkfile.ReadFile(path, "")}}, nil
+	}
+	loader := checkfile.Loader{Dir: path}
+	set, err := loader.LoadNow(time.Now())
+	if err != nil {
+		return nil, &EnvironmentError{err}
+	}
+	return set, nil
+}
+
+// assumedHints warns of checkers whose last fetches gave every row one and the
+// same timestamp: most likely their query gives the present time.
+func assumedHints(ctx context.Context, cfg *config.Config, checkers []*dwmon.Checker) []dwmon.FileFault {
+	reader, err := OpenReader(ctx, cfg)
+	if err != nil {
+		return nil // no database: nothing was fetched yet
+	}
+	defer reader.Close()
+	names, err := reader.ConstantTimestamps(ctx)
+	if err != nil {
+		return nil
+	}
+	constant := map[string]bool{}
+	for _, name := range names {
+		constant[name] = true
+	}
+	var hints []dwmon.FileFault
+	for _, c := range checkers {
+		if constant[c.Name] && !c.Options.Assumed {
+			hints = append(hints, dwmon.FileFault{
+				File: c.File, Severity: dwmon.SeverityWarning,
+				Message: "all rows of the last fetches bear one and the same timestamp",
+				Hint:    "where the query gives the present time, say `timestamps: assumed` in OPTIONS: outages are then not mistaken for low counts",
+			})
+		}
+	}
+	return hints
+}

@@ -1,0 +1,253 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/dwmon/dwmon/internal/config"
+	"github.com/dwmon/dwmon/internal/deliver"
+	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/engine"
+	"github.com/dwmon/dwmon/internal/pluginhost"
+)
+
+// routing says which plugin instances serve a checker. It is made anew by each
+// reload; its jobs are then new to the engine, which tries them at once.
+type routing struct {
+	cfg     *config.Config
+	host    *pluginhost.Host
+	plugins []pluginhost.Plugin
+
+	handlers map[string]handler // by the name in the configuration
+	order    []string           // of the handlers
+	purger   dwmon.Purger
+	specs    map[string]pluginhost.InstanceSpec // in use, by plugin and settings
+	// faults are what is wrong with the configuration as a whole, for people.
+	faults []string
+}
+
+// handler is a configured check handler.
+type handler struct {
+	route  dwmon.Route
+	serves dwmon.CheckHandler
+}
+
+// newRouting asks the plugins what they are and resolves handlers and purger.
+func newRouting(ctx context.Context, cfg *config.Config, host *pluginhost.Host) (*routing, error) {
+	plugins, err := host.Plugins(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask the plugins what they are: %w", err)
+	}
+	r := &routing{cfg: cfg, host: host, plugins: plugins, handlers: map[string]handler{}, specs: map[string]pluginhost.InstanceSpec{}}
+	for _, h := range r.configured() {
+		r.addHandler(h)
+	}
+	if p := cfg.Purger; p != nil {
+		r.need(p.Plugin, pluginhost.Purger, "purger")
+		r.purger = host.Purger(r.spec(p.Plugin, p.Settings, 0))
+	}
+	return r, nil
+}
+
+// configured is the list of handlers; without one, the plugin log where there is
+// such a plugin.
+func (r *routing) configured() []config.Handler {
+	if r.cfg.Handlers != nil {
+		return r.cfg.Handlers
+	}
+	if p := r.plugin("log"); p == nil || !p.Serves(pluginhost.CheckHandler) {
+		r.faults = append(r.faults, fmt.Sprintf("nobody is told of results: no `handlers` are configured, and the plugin log is not in %s", r.cfg.Plugins))
+		return nil
+	}
+	return []config.Handler{{Name: "log", Plugin: "log"}}
+}
+
+func (r *routing) addHandler(h config.Handler) {
+	route := dwmon.Route{Handler: h.Name, On: h.On}
+	if p := r.need(h.Plugin, pluginhost.CheckHandler, "handler "+h.Name); p != nil {
+		if route.On == "" {
+			route.On = p.DefaultOn
+		}
+		route.Unknown = slices.Contains(p.Statuses, dwmon.Unknown)
+	}
+	if route.On == "" {
+		route.On = dwmon.OnEvery
+	}
+	r.handlers[h.Name] = handler{route: route, serves: r.host.CheckHandler(r.spec(h.Plugin, h.Settings, 0))}
+	r.order = append(r.order, h.Name)
+}
+
+// need notes where a plugin that the configuration names cannot do its work.
+func (r *routing) need(name string, kind pluginhost.Kind, what string) *pluginhost.Plugin {
+	p := r.plugin(name)
+	switch {
+	case p == nil:
+		r.faults = append(r.faults, fmt.Sprintf("%s: there is no plugin %s in %s", what, name, r.cfg.Plugins))
+	case p.Err != "":
+		r.faults = append(r.faults, fmt.Sprintf("%s: plugin %s is %s: %s", what, name, p.State, p.Err))
+	case !p.Serves(kind):
+		r.faults = append(r.faults, fmt.Sprintf("%s: plugin %s serves %v, not %s", what, name, p.Kinds, kind))
+		return nil
+	}
+	return p
+}
+
+func (r *routing) plugin(name string) *pluginhost.Plugin {
+	for i := range r.plugins {
+		if r.plugins[i].Name == name {
+			return &r.plugins[i]
+		}
+	}
+	return nil
+}
+
+// spec remembers the instance as one that is in use.
+func (r *routing) spec(plugin string, settings []byte, concurrency int) pluginhost.InstanceSpec {
+	s := pluginhost.InstanceSpec{Plugin: plugin, Settings: settings, Concurrency: concurrency}
+	r.specs[plugin+"\x00"+string(settings)] = s
+	return s
+}
+
+// job wires a checker to its instances. faults say what of it cannot be served.
+func (r *routing) job(c *dwmon.Checker) (job *engine.Job, faults []string) {
+	job = &engine.Job{Checker: c, Purger: r.purger}
+	var err error
+	if job.Getter, job.Source, err = r.getter(c.Source); err != nil {
+		job.Getter, job.Source = unserved{err}, engine.Source{Key: c.Source}
+		faults = append(faults, err.Error())
+	}
+	names := r.order
+	if c.Options.Handlers != nil {
+		names = c.Options.Handlers
+	}
+	for _, name := range names {
+		h, ok := r.handlers[name]
+		if !ok {
+			faults = append(faults, fmt.Sprintf("OPTIONS handlers: no handler is named %s; there are: %s", name, list(r.order)))
+			continue
+		}
+		job.Routes = append(job.Routes, h.route)
+	}
+	return job, faults
+}
+
+// unserved is the row getter of a SOURCE that nobody serves.
+type unserved struct{ err error }
+
+func (u unserved) GetRows(context.Context, dwmon.FetchRequest, func(*dwmon.Batch) error) (dwmon.FetchSummary, error) {
+	return dwmon.FetchSummary{}, &dwmon.FetchError{Fault: dwmon.FaultSettings, Err: u.err}
+}
+
+// scheme is how a SOURCE begins that is a URL itself.
+var scheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):`)
+
+// getter finds who serves a SOURCE: the configuration's entry; else, for a URL,
+// the row getter that claims its scheme; else the only one that claims the name.
+func (r *routing) getter(source string) (dwmon.RowGetter, engine.Source, error) {
+	if s, ok := r.cfg.Sources[source]; ok {
+		settings, err := withZone(s)
+		if err != nil {
+			return nil, engine.Source{}, err
+		}
+		return r.host.RowGetter(r.spec(s.Getter, settings, s.Concurrency)), engine.Source{
+			Key: source, Plugin: s.Getter, Concurrency: s.Concurrency, Timeout: s.Timeout, MaxRows: s.MaxRows, MaxBytes: s.MaxBytes,
+		}, nil
+	}
+	claim, isURL := source, false
+	if m := scheme.FindStringSubmatch(source); m != nil {
+		claim, isURL = strings.ToLower(m[1]), true
+	}
+	var claimants []string
+	for i := range r.plugins {
+		if p := &r.plugins[i]; p.Serves(pluginhost.RowGetter) && slices.Contains(p.Sources, claim) {
+			claimants = append(claimants, p.Name)
+		}
+	}
+	switch {
+	case len(claimants) == 1:
+		return r.host.RowGetter(r.spec(claimants[0], nil, 0)), engine.Source{Key: source, Plugin: claimants[0]}, nil
+	case len(claimants) > 1:
+		return nil, engine.Source{}, fmt.Errorf("SOURCE %s is claimed by more than one row getter: %s; say in dwmon.yaml under `sources` which is meant",
+			shown(r.cfg, source), list(claimants))
+	case isURL:
+		return nil, engine.Source{}, fmt.Errorf("no row getter claims URLs that begin with %s:; row getters are: %s", claim, r.getters())
+	default:
+		return nil, engine.Source{}, fmt.Errorf("no row getter serves SOURCE %s; add it to `sources` in dwmon.yaml (sources there: %s; row getters: %s), or write a URL such as sqlite:demo.db",
+			shown(r.cfg, source), list(keys(r.cfg.Sources)), r.getters())
+	}
+}
+
+// getters lists the row getters that there are, and what ails the broken ones.
+func (r *routing) getters() string {
+	var names []string
+	for i := range r.plugins {
+		switch p := &r.plugins[i]; {
+		case p.Serves(pluginhost.RowGetter):
+			names = append(names, p.Name)
+		case p.Err != "":
+			names = append(names, fmt.Sprintf("%s (%s)", p.Name, p.State))
+		}
+	}
+	if len(names) == 0 {
+		return "none in " + r.cfg.Plugins
+	}
+	return list(names)
+}
+
+// withZone hands the source's zone to its row getter as the setting `timezone`.
+func withZone(s config.Source) ([]byte, error) {
+	if s.Timezone == nil {
+		return s.Settings, nil
+	}
+	settings := map[string]json.RawMessage{}
+	if len(s.Settings) > 0 {
+		if err := json.Unmarshal(s.Settings, &settings); err != nil {
+			return nil, errors.New("the settings of source " + s.Name + " are no JSON object")
+		}
+	}
+	if settings["timezone"] == nil {
+		zone, err := json.Marshal(s.Timezone.String())
+		if err != nil {
+			return nil, err
+		}
+		settings["timezone"] = zone
+	}
+	return json.Marshal(settings)
+}
+
+// deliverers are the handlers as the outbox's workers need them.
+func (r *routing) deliverers() map[string]deliver.Handler {
+	all := make(map[string]deliver.Handler, len(r.handlers))
+	for name, h := range r.handlers {
+		all[name] = deliver.Handler{CheckHandler: h.serves}
+	}
+	return all
+}
+
+// shown is a SOURCE for people: one that is a URL may hold a password.
+func shown(cfg *config.Config, source string) string {
+	if len(source) > 80 {
+		source = source[:80] + "…"
+	}
+	return cfg.Redact(source)
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
+}
+
+func keys(m map[string]config.Source) []string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,415 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pluginv1 "github.com/dwmon/dwmon/proto/dwmon/plugin/v1"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/dwmon/dwmon/pluginsdk"
+)
+
+// process is one started plugin: the child, go-plugin's client and the connection.
+type process struct {
+	child    *child
+	client   *plugin.Client
+	conn     *grpc.ClientConn
+	base     pluginv1.PluginServiceClient
+	describe *pluginv1.DescribeResponse
+	log      *slog.Logger
+	t        Timings
+	instance string
+	gen      int
+
+	// ending says that we want it gone; cause says why, where that is not obvious.
+	ending atomic.Bool
+	cause  atomic.Pointer[string]
+
+	mu      sync.Mutex
+	calls   int
+	closing bool
+	idle    chan struct{} // closed when closing and calls is 0
+
+	releaseOnce sync.Once
+	released    chan struct{} // go-plugin's client has let go of everything
+}
+
+// windowBytes is how much a plugin may send ahead of what we have taken, for each
+// call and for all together.
+const windowBytes = 1 << 20
+
+// launch says what to start.
+type launch struct {
+	name      string
+	path      string
+	instance  string
+	gen       int
+	env       []string // beside the variables of the protocol
+	plainText bool
+}
+
+// wire is what go-plugin dispenses: the connection itself.
+type wire struct{ plugin.NetRPCUnsupportedPlugin }
+
+func (wire) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
+	return errors.New("the host serves no plugin")
+}
+
+func (wire) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
+}
+
+// start executes a plugin and asks it what it is. A failed start leaves nothing
+// behind.
+func (h *Host) start(ctx context.Context, l launch) (*process, error) {
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, h.t.Start)
+	defer cancel()
+	p := h.newProcess(l)
+	connected := make(chan error, 1)
+	go func() { connected <- p.connect() }()
+	var err error
+	select {
+	case err = <-connected:
+	case <-ctx.Done():
+		p.end("") // frees connect, which has no deadline of its own
+		select {
+		case <-connected:
+		case <-time.After(h.t.Leave):
+		}
+		err = ctx.Err()
+	}
+	if err == nil {
+		p.log = p.log.With("pid", p.child.pid)
+		err = p.ask(ctx, h.opt.HostVersion)
+	}
+	if err == nil {
+		return p, nil
+	}
+	if outer.Err() != nil {
+		err = fmt.Errorf("plugin %s: its start was given up: %w", l.name, outer.Err())
+	} else {
+		err = p.startError(ctx, err)
+	}
+	p.discard()
+	return nil, err
+}
+
+func (h *Host) newProcess(l launch) *process {
+	log := h.log.With("plugin", l.name)
+	if l.instance != "" {
+		log = log.With("instance", l.instance, "gen", l.gen)
+	}
+	p := &process{log: log, t: h.t, instance: l.instance, gen: l.gen, idle: make(chan struct{}), released: make(chan struct{})}
+	p.child = &child{
+		name: l.name, path: l.path, dir: h.opt.WorkDir, run: h.run,
+		logs:   &lineLog{host: log, log: log, redact: h.redact},
+		exited: make(chan struct{}),
+	}
+	config := &plugin.ClientConfig{
+		HandshakeConfig:  plugin.HandshakeConfig{MagicCookieKey: pluginsdk.CookieKey, MagicCookieValue: pluginsdk.CookieValue},
+		VersionedPlugins: map[int]plugin.PluginSet{pluginsdk.ProtocolVersion: {pluginsdk.DispenseName: wire{}}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		AutoMTLS:         !(l.plainText || h.opt.PlainText),
+		SkipHostEnv:      true,
+		StartTimeout:     h.t.Start,
+		MinPort:          0,
+		MaxPort:          1, // 0 and 0 would mean 10000 to 25000
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: h.run.path},
+		SyncStdout:       p.child.logs,
+		SyncStderr:       p.child.logs,
+		Stderr:           io.Discard,
+		Logger:           newHostLog(log, p.quiet),
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(pluginsdk.MaxMessageBytes), grpc.MaxCallSendMsgSize(pluginsdk.MaxMessageBytes)),
+			grpc.WithNoProxy(),
+			grpc.WithIdleTimeout(0), // a socket that a cleaner deleted cannot be dialled again
+			grpc.WithDisableServiceConfig(),
+			grpc.WithDisableRetry(), // we know better what may be repeated
+			// Fixed windows: no pings that estimate the bandwidth of a local socket.
+			grpc.WithInitialWindowSize(windowBytes),
+			grpc.WithInitialConnWindowSize(windowBytes),
+			grpc.WithChainStreamInterceptor(stdioMayFail),
+		},
+	}
+	config.RunnerFunc = func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
+		p.child.socketDir = dir
+		p.child.env = append(append(spec.Env, l.env...), pluginsdk.LifelineEnv+"=1", MarkEnv+"="+h.mark)
+		return p.child, nil
+	}
+	p.client = plugin.NewClient(config)
+	return p
+}
+
+// stdioMayFail tells go-plugin that a plugin whose stdio stream cannot be opened
+// has none: any other error makes it forget the connection without closing it.
+func stdioMayFail(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := streamer(ctx, desc, cc, method, opts...)
+	if err != nil && method == "/plugin.GRPCStdio/StreamStdio" {
+		err = status.Error(codes.Unavailable, status.Convert(err).Message())
+	}
+	return stream, err
+}
+
+// connect runs the handshake. Only the end of the process stops it.
+func (p *process) connect() error {
+	if _, err := p.client.Start(); err != nil {
+		return err
+	}
+	proto, err := p.client.Client()
+	if err != nil {
+		return err
+	}
+	raw, err := proto.Dispense(pluginsdk.DispenseName)
+	if err != nil {
+		return err
+	}
+	p.conn = raw.(*grpc.ClientConn)
+	p.base = pluginv1.NewPluginServiceClient(p.conn)
+	return nil
+}
+
+// ask learns what the plugin is, and whether that is what its file claims.
+func (p *process) ask(ctx context.Context, hostVersion string) error {
+	d, err := p.base.Describe(ctx, &pluginv1.DescribeRequest{HostVersion: hostVersion, Host: hostCapabilities()})
+	if status.Code(err) == codes.Unimplemented {
+		return &startError{failedIncompatible, errors.New("it does not serve dwmon.plugin.v1: rebuild it with pluginsdk")}
+	}
+	if err != nil {
+		return err
+	}
+	if err := checkDescribe(p.child.name, d, hostVersion); err != nil {
+		return &startError{failedIncompatible, err}
+	}
+	p.describe = d
+	return nil
+}
+
+func hostCapabilities() *pluginv1.HostCapabilities {
+	return &pluginv1.HostCapabilities{UnknownEvents: true}
+}
+
+// startError says why a process did not become ready, by what the child knows
+// rather than by go-plugin's texts.
+func (p *process) startError(ctx context.Context, err error) *startError {
+	var se *startError
+	if errors.As(err, &se) {
+		return &startError{se.failure, fmt.Errorf("plugin %s: %w", p.child.name, p.redacted(se.err))}
+	}
+	c := p.child
+	if !c.born() {
+		f := failedCrash
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || execHint(err) != "" {
+			f = failedRejected
+		}
+		return &startError{f, fmt.Errorf("plugin %s: %w", c.name, err)}
+	}
+	if line := c.handshake(); line != "" {
+		if fault := handshakeFault(line); fault != nil {
+			f := failedCrash
+			if fault.incompatible {
+				f = failedIncompatible
+			}
+			return &startError{f, fmt.Errorf("plugin %s: %w", c.name, p.redacted(fault))}
+		}
+	}
+	if fault := c.ownFault(); fault != nil {
+		return &startError{failedCrash, fmt.Errorf("plugin %s: %w", c.name, p.redacted(fault))}
+	}
+	if crash := p.crashed(p.exitWait(ctx)); crash != nil {
+		return &startError{failedCrash, crash}
+	}
+	if ctx.Err() != nil {
+		what := "say anything on standard output"
+		if c.handshake() != "" {
+			what = "answer Describe"
+		}
+		return &startError{failedCrash, fmt.Errorf("plugin %s did not %s within %v of its start%s", c.name, what, p.t.Start, p.lastWrote())}
+	}
+	return &startError{failedCrash, fmt.Errorf("plugin %s: %w", c.name, p.redacted(err))}
+}
+
+// exitWait is how long to wait for the exit of a process that we did not end.
+func (p *process) exitWait(ctx context.Context) time.Duration {
+	if ctx.Err() != nil || p.ending.Load() {
+		return 0
+	}
+	return p.t.CrashWait
+}
+
+func (p *process) redacted(err error) error {
+	text := err.Error()
+	if clean := p.child.logs.redact(text); clean != text {
+		return errors.New(clean)
+	}
+	return err
+}
+
+func (p *process) lastWrote() string {
+	if words := lastWords(p.child.logs.lastLines(20)); words != "" {
+		return "; it last wrote: " + words
+	}
+	return ""
+}
+
+// crashed waits for the process to have ended and tells how; nil when it runs on,
+// or when we wanted it gone and need no reason.
+func (p *process) crashed(wait time.Duration) *CrashError {
+	if p.ending.Load() && p.cause.Load() == nil {
+		return nil
+	}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-p.child.exited:
+		case <-timer.C:
+		}
+	}
+	if !p.exited() {
+		return nil
+	}
+	e := &CrashError{Plugin: p.child.name, Exit: p.child.exit.String(), LastStderr: p.child.logs.lastLines(20)}
+	if cause := p.cause.Load(); cause != nil {
+		e.Cause = *cause
+	}
+	return e
+}
+
+// configure hands over the settings.
+func (p *process) configure(ctx context.Context, req *pluginv1.ConfigureRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, p.t.Configure)
+	defer cancel()
+	resp, err := p.base.Configure(ctx, req)
+	if err != nil {
+		return p.configureError(ctx, err)
+	}
+	var faults []string
+	for _, d := range resp.GetDiagnostics() {
+		text := p.child.logs.redact(diagnosticText(d))
+		switch d.GetSeverity() {
+		case pluginv1.Severity_SEVERITY_ERROR:
+			faults = append(faults, text)
+		case pluginv1.Severity_SEVERITY_WARNING:
+			p.log.Warn("the plugin has a remark on its settings", "remark", text)
+		default:
+			p.log.Info("the plugin has a remark on its settings", "remark", text)
+		}
+	}
+	if len(faults) > 0 {
+		return &startError{failedConfig, fmt.Errorf("plugin %s refuses its settings: %s", p.child.name, strings.Join(faults, "; "))}
+	}
+	return nil
+}
+
+func (p *process) configureError(ctx context.Context, err error) error {
+	f := faultOfStatus(err)
+	text := p.child.logs.redact(f.text)
+	switch f.code {
+	case codes.FailedPrecondition, codes.InvalidArgument, codes.NotFound, codes.OutOfRange, codes.Unauthenticated, codes.PermissionDenied:
+		return &startError{failedConfig, fmt.Errorf("plugin %s refuses its settings: %s", p.child.name, text)}
+	case codes.Unimplemented:
+		return &startError{failedIncompatible, fmt.Errorf("plugin %s cannot be configured: rebuild it with pluginsdk", p.child.name)}
+	}
+	if !f.spoken {
+		if crash := p.crashed(p.exitWait(ctx)); crash != nil {
+			return &startError{failedCrash, crash}
+		}
+	}
+	if f.code == codes.DeadlineExceeded {
+		return &startError{failedSetup, fmt.Errorf("plugin %s: its set-up did not end within %v", p.child.name, p.t.Configure)}
+	}
+	return &startError{failedSetup, fmt.Errorf("plugin %s: its set-up did not succeed: %s", p.child.name, text)}
+}
+
+// diagnosticText is a diagnostic in one line.
+func diagnosticText(d *pluginv1.Diagnostic) string {
+	text := d.GetSummary()
+	if p := d.GetPointer(); p != "" {
+		text = p + ": " + text
+	}
+	if detail := d.GetDetail(); detail != "" {
+		text += " (" + detail + ")"
+	}
+	return cutText(text, maxText)
+}
+
+// probe asks whether the process is alive at all.
+func (p *process) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.t.HealthTimeout)
+	defer cancel()
+	resp, err := grpc_health_v1.NewHealthClient(p.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	if err != nil {
+		return err
+	}
+	if s := resp.GetStatus(); s != grpc_health_v1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("its health is %s", s)
+	}
+	return nil
+}
+
+func (p *process) exited() bool {
+	select {
+	case <-p.child.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// begin takes the process for one call; false: it takes no more.
+func (p *process) begin() bool {
+	if p.exited() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return false
+	}
+	p.calls++
+	return true
+}
+
+func (p *process) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls--
+	if p.closing && p.calls == 0 {
+		close(p.idle)
+	}
+}
+
+func (p *process) inFlight() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
+}
+
+// refuse lets no more calls begin.
+func (p *process) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closing {
+		p.closing = true
+		if p.calls == 0 {
+			close(p.idle)
+		}
+	}
+}

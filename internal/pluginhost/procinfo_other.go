@@ -1,0 +1,13 @@
+//go:build !linux
+
+package pluginhost
+
+import "errors"
+
+// processStart is not known on this system: run files are not written, and
+// nothing is swept at start.
+func processStart(int) (string, error) {
+	return "", errors.New("start times of processes are not known on this system")
+}
+
+func bootID() string { return "" }
