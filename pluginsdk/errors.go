@@ -126,8 +126,13 @@ func foreignCode(c codes.Code) codes.Code {
 
 // isNetwork says that the other end, or the way to it, is down.
 func isNetwork(err error) bool {
-	var ne net.Error
-	if errors.As(err, &ne) {
+	// Not net.Error as a whole: every syscall.Errno is one, that of a missing file too.
+	var (
+		op  *net.OpError
+		dns *net.DNSError
+		ne  net.Error
+	)
+	if errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &ne) && ne.Timeout() {
 		return true
 	}
 	for _, down := range []error{

@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -166,6 +168,8 @@ func TestErrorsCrossTheWire(t *testing.T) {
 		{"no known class", plain, codes.Unknown, "OTHER", "plugin", 0},
 		{"its own time limit", fmt.Errorf("query: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "TIME", "downstream", 0},
 		{"network", &net.OpError{Op: "dial", Err: plain}, codes.Unavailable, "NETWORK", "downstream", 0},
+		{"a missing file", &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, codes.Unknown, "OTHER", "plugin", 0},
+		{"refused", syscall.ECONNREFUSED, codes.Unavailable, "NETWORK", "downstream", 0},
 		{"another service", status.Error(codes.PermissionDenied, "no"), codes.PermissionDenied, "OTHER", "downstream", 0},
 		{"another service's cancel", status.Error(codes.Canceled, "no"), codes.Unavailable, "OTHER", "downstream", 0},
 	} {
