@@ -158,7 +158,7 @@ func (a *assembly) startHost(ctx context.Context) error {
 	a.host, err = pluginhost.New(pluginhost.Options{
 		Dir:          a.cfg.Plugins,
 		WorkDir:      workDir,
-		RunDir:       filepath.Join(a.runDir, "plugins"),
+		RunDir:       a.runDir,
 		StateDir:     filepath.Join(filepath.Dir(a.cfg.DB), "plugin-state"),
 		Log:          a.log,
 		Cache:        describeCache{context.WithoutCancel(ctx), a.db, a.log},

@@ -184,7 +184,10 @@ func (d *daemon) logPass(r engine.Report) {
 	case r.Fetched && r.Fetch.Progress.Failing != nil:
 		d.log.Info("a checker is well again", "checker", name, "failed_fetches", r.Fetch.Progress.Failing.Count)
 	}
-	if r.Gap > 0 {
+	switch {
+	case r.Fetch.Baseline:
+		d.log.Info("the first fetch of assumed timestamps is a baseline; checks begin after it", "checker", name, "rows", r.Fetch.Tally.Rows)
+	case r.Gap > 0:
 		d.log.Warn("eligible minutes were never judged: a gap was recorded", "checker", name, "minutes", r.Gap)
 	}
 }

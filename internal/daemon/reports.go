@@ -43,6 +43,8 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerSt
 	if err != nil {
 		return nil, nil, err
 	}
+	holder, lockErr := sqlite.LockHolder(r.cfg.DB)
+	running := holder != nil || lockErr != nil // what is not known is not claimed
 	var statuses []dwmon.CheckerStatus
 	var folder []dwmon.FileFault
 	for i := range records {
@@ -52,12 +54,40 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerSt
 			continue
 		}
 		o := options[rec.Name]
-		statuses = append(statuses, rec.Status(dwmon.StateAt{
+		status := rec.Status(dwmon.StateAt{
 			Now: now.Unix(), Minute: dwmon.Slot(now, o.Grace), Zone: (&dwmon.Checker{Options: o}).Zone(r.cfg.Timezone),
-			CatchUp: int64(r.cfg.CatchUp / time.Minute),
-		}))
+			CatchUp: int64(r.cfg.CatchUp / time.Minute), Running: running,
+		})
+		if rec.Progress != nil { // else its file never was good, and nothing was fetched
+			if status.Cause, err = r.withZoneShift(ctx, rec.Name, status.Cause); err != nil {
+				return nil, nil, err
+			}
+		}
+		statuses = append(statuses, status)
 	}
 	return statuses, folder, nil
+}
+
+// withZoneShift adds to what is said of a checker that its timestamps seem to be
+// of another zone.
+func (r *Reader) withZoneShift(ctx context.Context, name, cause string) (string, error) {
+	fetches, err := r.Fetches(ctx, name, 5)
+	if err != nil {
+		return cause, err
+	}
+	shift := dwmon.ZoneShift(fetches)
+	if shift == 0 {
+		return cause, nil
+	}
+	where := "old"
+	if shift < 0 {
+		where, shift = "ahead of the clock", -shift
+	}
+	text := fmt.Sprintf("at each fetch the newest row is %s %s: its timestamps may be of another time zone (see timezone of the source)", dwmon.FormatDuration(shift), where)
+	if cause != "" {
+		text = cause + "; " + text
+	}
+	return text, nil
 }
 
 // options are those of the checkers' texts in use.

@@ -117,10 +117,11 @@ func (r *routing) spec(plugin string, settings []byte, concurrency int) pluginho
 func (r *routing) job(c *dwmon.Checker) (job *engine.Job, faults []string) {
 	job = &engine.Job{Checker: c, Purger: r.purger}
 	var err error
-	if job.Getter, job.Source, err = r.getter(c.Source); err != nil {
+	if job.Getter, job.Source, err = r.getter(c); err != nil {
 		job.Getter, job.Source = unserved{err}, engine.Source{Key: c.Source}
 		faults = append(faults, err.Error())
 	}
+	job.Source.Name = c.ShownSource()
 	names := r.order
 	if c.Options.Handlers != nil {
 		names = c.Options.Handlers
@@ -148,7 +149,8 @@ var scheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):`)
 
 // getter finds who serves a SOURCE: the configuration's entry; else, for a URL,
 // the row getter that claims its scheme; else the only one that claims the name.
-func (r *routing) getter(source string) (dwmon.RowGetter, engine.Source, error) {
+func (r *routing) getter(c *dwmon.Checker) (dwmon.RowGetter, engine.Source, error) {
+	source := c.Source
 	if s, ok := r.cfg.Sources[source]; ok {
 		settings, err := withZone(s)
 		if err != nil {
@@ -173,12 +175,12 @@ func (r *routing) getter(source string) (dwmon.RowGetter, engine.Source, error) 
 		return r.host.RowGetter(r.spec(claimants[0], nil, 0)), engine.Source{Key: source, Plugin: claimants[0]}, nil
 	case len(claimants) > 1:
 		return nil, engine.Source{}, fmt.Errorf("SOURCE %s is claimed by more than one row getter: %s; say in dwmon.yaml under `sources` which is meant",
-			shown(r.cfg, source), list(claimants))
+			shown(r.cfg, c), list(claimants))
 	case isURL:
 		return nil, engine.Source{}, fmt.Errorf("no row getter claims URLs that begin with %s:; row getters are: %s", claim, r.getters())
 	default:
 		return nil, engine.Source{}, fmt.Errorf("no row getter serves SOURCE %s; add it to `sources` in dwmon.yaml (sources there: %s; row getters: %s), or write a URL such as sqlite:demo.db",
-			shown(r.cfg, source), list(keys(r.cfg.Sources)), r.getters())
+			shown(r.cfg, c), list(keys(r.cfg.Sources)), r.getters())
 	}
 }
 
@@ -229,12 +231,13 @@ func (r *routing) deliverers() map[string]deliver.Handler {
 	return all
 }
 
-// shown is a SOURCE for people: one that is a URL may hold a password.
-func shown(cfg *config.Config, source string) string {
+// shown is a checker's SOURCE in an error.
+func shown(cfg *config.Config, c *dwmon.Checker) string {
+	source := []rune(cfg.Redact(c.ShownSource()))
 	if len(source) > 80 {
-		source = source[:80] + "…"
+		return string(source[:80]) + "…"
 	}
-	return cfg.Redact(source)
+	return string(source)
 }
 
 func list(names []string) string {

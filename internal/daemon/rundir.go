@@ -21,10 +21,8 @@ func makeRunDir(db string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, d := range []string{dir, filepath.Join(dir, "plugins")} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return "", fmt.Errorf("make the run folder: %w", err)
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the run folder: %w", err)
 	}
 	info, err := os.Lstat(dir)
 	if err != nil {

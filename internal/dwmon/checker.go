@@ -3,6 +3,7 @@ package dwmon
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"time"
 )
 
@@ -35,6 +36,15 @@ func (c *Checker) QueryRevision() string {
 	h.Write([]byte{0})
 	h.Write([]byte(c.Source))
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// password is that of a URL: what stands between the user's name and the host.
+var password = regexp.MustCompile(`(://[^/?#@:]*):[^/?#@]*@`)
+
+// ShownSource is SOURCE for people, results and labels: without the password of a
+// URL.
+func (c *Checker) ShownSource() string {
+	return password.ReplaceAllString(c.Source, "$1:…@")
 }
 
 // Zone is the time zone in which the checker's hours, minutes and days are

@@ -171,3 +171,45 @@ func TestBatchCheck(t *testing.T) {
 		})
 	}
 }
+
+func TestShownSourceHasNoPassword(t *testing.T) {
+	tests := []struct{ source, want string }{
+		{"AWS", "AWS"},
+		{"sqlite:demo.db", "sqlite:demo.db"},
+		{"postgres://dwmon:hunter2@db/sales?sslmode=disable", "postgres://dwmon:…@db/sales?sslmode=disable"},
+		{"mysql://u:p%40x@h:3306/d", "mysql://u:…@h:3306/d"},
+		{"postgres://db/sales", "postgres://db/sales"},
+		{"http://h:8080/a@b", "http://h:8080/a@b"},
+	}
+	for _, tt := range tests {
+		if got := (&Checker{Source: tt.source}).ShownSource(); got != tt.want {
+			t.Errorf("%s is shown as %s", tt.source, got)
+		}
+	}
+}
+
+func TestZoneShift(t *testing.T) {
+	fetch := func(minutes float64, fresh int64) FetchRecord {
+		newest := int64(1e15)
+		return FetchRecord{OK: true, Started: newest + int64(minutes*60e6), Newest: &newest, Fresh: fresh}
+	}
+	tests := []struct {
+		name    string
+		fetches []FetchRecord
+		want    time.Duration
+	}{
+		{"rows of the last seconds", []FetchRecord{fetch(0.2, 1), fetch(0.1, 2), fetch(0.4, 1)}, 0},
+		{"two hours old each time", []FetchRecord{fetch(120.2, 1), fetch(120.9, 2), fetch(120.1, 1)}, 2 * time.Hour},
+		{"in the future each time", []FetchRecord{fetch(-329.5, 1), fetch(-329.9, 2), fetch(-329.1, 1)}, -330 * time.Minute},
+		{"nothing new comes: the source is quiet", []FetchRecord{fetch(120.2, 0), fetch(119.2, 0), fetch(118.2, 1)}, 0},
+		{"now two hours, now less", []FetchRecord{fetch(120.2, 1), fetch(97, 2), fetch(120.1, 1)}, 0},
+		{"too few fetches to tell", []FetchRecord{fetch(120.2, 1), fetch(120.3, 1)}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ZoneShift(tt.fetches); got != tt.want {
+				t.Errorf("shift %s, want %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -66,6 +66,8 @@ type StateAt struct {
 	Zone *time.Location
 	// CatchUp is as in Walk.
 	CatchUp int64
+	// Running says that a dwmon holds the database: passes are made.
+	Running bool
 }
 
 // CheckerStatus is one line of `dwmon status`.
@@ -154,15 +156,20 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 			say("checks are settled through %s, ahead of the clock; `dwmon settle %s --to TIME` moves them back",
 				LocalTime(*p.Settled, at.Zone), p.Name)
 		case p.Failing != nil:
+			// The cause of the failures is why the walk is behind.
 			before := s.State
 			since := floorDiv(p.Failing.Since, 1e6)
 			s.State, s.Since = StateUnknown, &since
-			say("fetches fail since %s (%d in a row): %s", LocalTime(since, at.Zone), p.Failing.Count, p.Failing.Cause)
+			say("fetches fail since %s (%d in a row): %s", LocalTime(since, at.Zone), p.Failing.Count, oneLine(p.Failing.Cause))
 			if before == StateBad {
 				lines = "BAD before: " + lines
 			} else {
 				lines = ""
 			}
+		case p.behind(at.Minute) && at.Running:
+			say("not checked since %s: its source or plugin has not answered yet", LocalTime(p.last(), at.Zone))
+		case p.behind(at.Minute):
+			say("not checked since %s: no dwmon runs on this database", LocalTime(p.last(), at.Zone))
 		}
 		if lines != "" {
 			causes = append(causes, lines)
@@ -172,12 +179,33 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 		}
 	}
 	for _, f := range r.Faults {
-		if f.Severity != SeverityWarning {
+		switch {
+		case f.Severity == SeverityWarning:
+		case f.Hint != "":
+			say("%s; %s", f.Error(), f.Hint)
+		default:
 			say("%s", f.Error())
 		}
 	}
 	s.Cause = strings.Join(causes, "; ")
 	return s
+}
+
+// last is the last minute that needs no more looking at.
+func (p *Progress) last() int64 {
+	if p.Settled != nil {
+		return *p.Settled
+	}
+	return p.Origin - 60
+}
+
+// behind says that a whole slot has gone by without the pass of minute m or of the
+// one before having ended. The pass of m itself may still be on its way.
+func (p *Progress) behind(m int64) bool { return m-p.last() >= 120 }
+
+// oneLine keeps an error of several lines in its cell of a table.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 func (r OffReason) explain() string {

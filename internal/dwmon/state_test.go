@@ -44,6 +44,13 @@ func TestStateOfAChecker(t *testing.T) {
 		{"settled further ahead is", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Settled = settled(-6) }), StateUnknown, 0, 0, "dwmon settle a --to TIME"},
 		{"while it is off nothing is pending", with(lines(lineWith(Good, minute(90))), func(p *Progress) { p.Off, p.Settled = &Off{minute(80), OffAway}, settled(85) }),
 			StateGood, minute(90), 0, "off since 2025-06-15 22:40:00: its file is not there"},
+		{"a walk that is one minute behind is on its way", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Settled = settled(1) }), StateGood, minute(9), 1, ""},
+		{"two minutes behind want an explanation", with(lines(lineWith(Unknown, minute(9))), func(p *Progress) { p.Settled = settled(2) }),
+			StateUnknown, minute(9), 2, "not checked since 2025-06-15 23:58:00: its source or plugin has not answered yet"},
+		{"never checked, and late", with(lines(lineWith(NoStatus, 0)), func(p *Progress) { p.Settled, p.Origin = nil, minute(1) }),
+			StatePending, minute(1), 11, "not checked since 2025-06-15 23:58:00"},
+		{"an error of several lines is one", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Failing = &Failing{Since: minute(7) * 1e6, Count: 1, Cause: "no\nwonder\n"} }),
+			StateUnknown, minute(7), 0, "(1 in a row): no; wonder"},
 		{"without a first result", with(lines(lineWith(NoStatus, 0)), func(p *Progress) { p.Settled, p.Origin = nil, minute(2) }), StatePending, minute(2), 12, ""},
 	}
 	for _, c := range cases {
@@ -54,7 +61,7 @@ func TestStateOfAChecker(t *testing.T) {
 					r.Last[i] = &Result{Status: Bad, Reason: Low, Min: At(5), EventCount: 2, LookbackSeconds: 60, Minute: now}
 				}
 			}
-			s := r.Status(StateAt{Now: now, Minute: now, Zone: time.UTC, CatchUp: 1440})
+			s := r.Status(StateAt{Now: now, Minute: now, Zone: time.UTC, CatchUp: 1440, Running: true})
 			if s.State != c.state || s.Pending != c.pending || !strings.Contains(s.Cause, c.cause) {
 				t.Errorf("state %s, pending %d, cause %q; want %s, %d, %q", s.State, s.Pending, s.Cause, c.state, c.pending, c.cause)
 			}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type Job struct {
 type Source struct {
 	// Key is shared by the checkers that ask the same instance.
 	Key string
+	// Name is the source for people, without a password; empty: the Key.
+	Name string
 	// Plugin names the instance for people.
 	Plugin string
 	// Concurrency is how many passes may ask at a time; 0: 4.
@@ -95,7 +98,7 @@ func (e *Engine) Pass(ctx context.Context, job *Job, now time.Time, retry bool) 
 	began := e.now()
 	c := job.Checker
 	p := &pass{Engine: e, job: job, now: now, m: dwmon.Slot(now, c.Options.Grace), zone: c.Zone(e.zone)}
-	report = Report{Checker: c, Source: job.Source.Key, Slot: p.m, Began: began, Judged: map[dwmon.Status]int64{}}
+	report = Report{Checker: c, Source: cmp.Or(job.Source.Name, job.Source.Key), Slot: p.m, Began: began, Judged: map[dwmon.Status]int64{}}
 	p.report = &report
 	defer func() {
 		if r := recover(); r != nil {
@@ -213,7 +216,7 @@ func (p *pass) fetch(ctx context.Context) (*fetched, error) {
 	}
 	release, err := p.places.acquire(ctx, src.Key, positive(src.Concurrency, 4), settled)
 	if err != nil {
-		return nil, fmt.Errorf("checker %s: wait for a place at source %s: %w", p.job.Checker.Name, src.Key, err)
+		return nil, fmt.Errorf("checker %s: wait for a place at source %s: %w", p.job.Checker.Name, p.report.Source, err)
 	}
 	defer release()
 

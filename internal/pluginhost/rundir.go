@@ -105,6 +105,9 @@ func (d *runDir) file(name string, pid int) string {
 // record writes the run file of a process that has just been started.
 func (d *runDir) record(name string, pid int, exe string) error {
 	start, err := processStart(pid)
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil // it will not outlive us
+	}
 	if err != nil {
 		return err
 	}

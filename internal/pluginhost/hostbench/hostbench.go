@@ -1,24 +1,23 @@
 // Package hostbench measures the way of rows from a plugin's process to the daemon,
 // each measure next to the least that the same work can cost: fixed binary frames
-// on a plain unix socket between two processes. The bodies are ordinary benchmarks,
-// for `go test -bench` and for a program that prints their ratios.
+// on a plain unix socket between two processes.
 //
-// The program that runs them is the plugin and the other end of the plain socket
-// too: it must call Main before anything else.
+// The program that makes a Rig is the plugin and the other end of the plain
+// socket too: it must call Main before anything else.
 package hostbench
 
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
@@ -26,13 +25,15 @@ import (
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
+// Rows is how many rows Fetch and RawFrame carry, KeyBytes the length of each key.
 const (
-	rows     = 10_000
-	keyBytes = 24
-	firstTS  = 1_700_000_000_000_000
+	Rows     = 10_000
+	KeyBytes = 24
+)
 
-	pluginName = "bench"
-	rawEnv     = "DWMON_BENCH_SOCKET"
+const (
+	firstTS = 1_700_000_000_000_000
+	rawEnv  = "DWMON_BENCH_SOCKET"
 )
 
 // Main turns a process that was started as the plugin, or as the other end of the
@@ -44,41 +45,6 @@ func Main() {
 	}
 	if strings.HasPrefix(filepath.Base(os.Args[0]), pluginsdk.FilePrefix) {
 		servePlugin()
-	}
-}
-
-func servePlugin() {
-	var settings struct {
-		N int `json:"n"` // tells instances apart
-	}
-	pluginsdk.Serve(pluginsdk.Plugin{
-		Name: pluginName, Version: "0.0.1", Settings: &settings,
-		RowGetter: pluginsdk.RowGetterFunc(func(_ context.Context, q pluginsdk.Query, out pluginsdk.RowSink) error {
-			n, err := strconv.Atoi(q.Text)
-			if err != nil {
-				return err
-			}
-			key := make([]byte, keyBytes)
-			for i := range n {
-				putKey(key, i)
-				if err := out.AppendBytes(key, firstTS+int64(i)*1e6); err != nil {
-					return err
-				}
-			}
-			return nil
-		}),
-		Purger: pluginsdk.PurgerFunc(func(context.Context, pluginsdk.PurgeInput) (pluginsdk.Cutoff, error) {
-			return pluginsdk.Keep(), nil
-		}),
-	})
-}
-
-// putKey writes "key-" and twenty digits.
-func putKey(key []byte, i int) {
-	copy(key, "key-00000000000000000000")
-	for at := len(key) - 1; i > 0; at-- {
-		key[at] = byte('0' + i%10)
-		i /= 10
 	}
 }
 
@@ -113,150 +79,99 @@ func serveRaw(path string) {
 }
 
 // A frame is the keys, their lengths (32 bits) and the timestamps (64 bits).
-const frameBytes = rows * (keyBytes + 4 + 8)
+const frameBytes = Rows * (KeyBytes + 4 + 8)
 
 func fillFrame(frame []byte) {
-	keys, lengths, micros := frame[:rows*keyBytes], frame[rows*keyBytes:rows*(keyBytes+4)], frame[rows*(keyBytes+4):]
-	for i := range rows {
-		putKey(keys[i*keyBytes:(i+1)*keyBytes], i)
-		binary.LittleEndian.PutUint32(lengths[i*4:], keyBytes)
+	keys, lengths, micros := frame[:Rows*KeyBytes], frame[Rows*KeyBytes:Rows*(KeyBytes+4)], frame[Rows*(KeyBytes+4):]
+	for i := range Rows {
+		putKey(keys[i*KeyBytes:(i+1)*KeyBytes], i)
+		binary.LittleEndian.PutUint32(lengths[i*4:], KeyBytes)
 		binary.LittleEndian.PutUint64(micros[i*8:], uint64(firstTS+int64(i)*1e6))
 	}
 }
 
-// Fetch10k is a fetch of 10,000 rows through SDK and host, decoded. Its
-// allocations are those of the host alone.
-func Fetch10k(b *testing.B) {
-	g := newHost(b).RowGetter(pluginhost.InstanceSpec{Plugin: pluginName})
-	c := &dwmon.Checker{Name: "bench", Query: strconv.Itoa(rows), Source: "s", Extra: []byte("{}")}
-	var sum int64
-	fetch := func() {
-		n := 0
-		sum = 0
-		s, err := g.GetRows(b.Context(), dwmon.FetchRequest{RequestID: "r", Checker: c}, func(batch *dwmon.Batch) error {
-			n += batch.Rows()
-			for _, us := range batch.Micros {
-				sum += us - firstTS
-			}
-			return nil
-		})
-		if err != nil || n != rows || s.Rows != rows {
-			b.Fatalf("%d rows, %v", n, err)
-		}
-	}
-	fetch()
-	b.ReportAllocs()
-	for b.Loop() {
-		fetch()
-	}
-	checkSum(b, sum)
+// Rig is a host with the fake plugin of Main, and a plain socket beside it. One
+// goroutine uses it at a time.
+type Rig struct {
+	dir    string
+	host   *pluginhost.Host
+	getter dwmon.RowGetter
+	purger dwmon.Purger
+	fetch  *dwmon.Checker
+	starts int
+
+	raw   net.Conn
+	other *exec.Cmd
+	frame []byte
+	batch dwmon.Batch
 }
 
-// RawFrame10k is the floor of Fetch10k.
-func RawFrame10k(b *testing.B) {
-	conn := newRaw(b)
-	frame := make([]byte, frameBytes)
-	batch := dwmon.Batch{Lengths: make([]uint32, 0, rows), Micros: make([]int64, 0, rows)}
-	var sum int64
-	for b.Loop() {
-		if _, err := conn.Write([]byte{'r'}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.ReadFull(conn, frame); err != nil {
-			b.Fatal(err)
-		}
-		batch.Keys, batch.Lengths, batch.Micros = frame[:rows*keyBytes], batch.Lengths[:0], batch.Micros[:0]
-		sum = 0
-		for i := range rows {
-			batch.Lengths = append(batch.Lengths, binary.LittleEndian.Uint32(frame[rows*keyBytes+i*4:]))
-			us := int64(binary.LittleEndian.Uint64(frame[rows*(keyBytes+4)+i*8:]))
-			batch.Micros = append(batch.Micros, us)
-			sum += us - firstTS
-		}
-		if err := batch.Check(); err != nil {
-			b.Fatal(err)
-		}
+// NewRig starts the plugin and the other end of the plain socket. The rig must be
+// closed.
+func NewRig() (_ *Rig, err error) {
+	r := &Rig{
+		fetch: &dwmon.Checker{Name: "bench", Query: Feed{Rows: Rows, First: firstTS, Every: 1e6}.Query(), Source: "s", Extra: []byte("{}")},
+		frame: make([]byte, frameBytes),
+		batch: dwmon.Batch{Lengths: make([]uint32, 0, Rows), Micros: make([]int64, 0, Rows)},
 	}
-	checkSum(b, sum)
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	// A short path leaves room for a socket's name.
+	if r.dir, err = os.MkdirTemp("", "dwb"); err != nil {
+		return nil, err
+	}
+	if r.host, err = NewHost(r.dir); err != nil {
+		return nil, err
+	}
+	spec := pluginhost.InstanceSpec{Plugin: PluginName}
+	r.getter, r.purger = r.host.RowGetter(spec), r.host.Purger(spec)
+	return r, r.startRaw()
 }
 
-func checkSum(b *testing.B, sum int64) {
-	if want := int64(rows) * (rows - 1) / 2 * 1e6; sum != want {
-		b.Fatalf("the timestamps add up to %d, want %d", sum, want)
+// Close ends both processes.
+func (r *Rig) Close() {
+	if r.host != nil {
+		r.host.Close(context.Background())
 	}
-}
-
-// SmallCall is one call of a purger.
-func SmallCall(b *testing.B) {
-	p := newHost(b).Purger(pluginhost.InstanceSpec{Plugin: pluginName})
-	c := &dwmon.Checker{Name: "bench", Extra: []byte("{}")}
-	call := func() {
-		if cut, err := p.IdentifyOld(b.Context(), dwmon.PurgeRequest{Checker: c}); err != nil || cut.Set {
-			b.Fatal(cut, err)
+	if r.raw != nil {
+		_ = r.raw.Close() // ends the other end
+	}
+	if r.other != nil {
+		if r.raw == nil {
+			_ = r.other.Process.Kill()
 		}
+		_ = r.other.Wait()
 	}
-	call()
-	b.ReportAllocs()
-	for b.Loop() {
-		call()
+	if r.dir != "" {
+		_ = os.RemoveAll(r.dir)
 	}
 }
 
-// RawRoundTrip is the floor of SmallCall.
-func RawRoundTrip(b *testing.B) {
-	conn := newRaw(b)
-	var one [1]byte
-	for b.Loop() {
-		one[0] = 'x'
-		if _, err := conn.Write(one[:]); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.ReadFull(conn, one[:]); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// StartToReady is the start of a process with TLS, to the end of its first call.
-func StartToReady(b *testing.B) {
-	h := newHost(b)
-	c := &dwmon.Checker{Name: "bench", Extra: []byte("{}")}
-	n := 0
-	for b.Loop() {
-		n++
-		spec := pluginhost.InstanceSpec{Plugin: pluginName, Settings: fmt.Appendf(nil, `{"n":%d}`, n)}
-		if _, err := h.Purger(spec).IdentifyOld(b.Context(), dwmon.PurgeRequest{Checker: c}); err != nil {
-			b.Fatal(err)
-		}
-		b.StopTimer()
-		h.Keep(b.Context(), nil)
-		b.StartTimer()
-	}
-}
-
-// newHost is a host on a folder that holds this program as a plugin.
-func newHost(b *testing.B) *pluginhost.Host {
+// NewHost is a host whose plugins folder, in dir, holds this program as a plugin.
+func NewHost(dir string) (*pluginhost.Host, error) {
 	exe, err := os.Executable()
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	dir := shortDir(b)
 	plugins := filepath.Join(dir, "plugins")
 	if err := os.Mkdir(plugins, 0o700); err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	if err := install(exe, filepath.Join(plugins, pluginsdk.FilePrefix+pluginName)); err != nil {
-		b.Fatal(err)
+	if err := install(exe, filepath.Join(plugins, pluginsdk.FilePrefix+PluginName)); err != nil {
+		return nil, err
 	}
 	h, err := pluginhost.New(pluginhost.Options{Dir: plugins, RunDir: dir})
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	b.Cleanup(func() { h.Close(context.Background()) })
-	if _, err := h.Plugin(b.Context(), pluginName); err != nil {
-		b.Fatal(err)
+	if _, err := h.Plugin(context.Background(), PluginName); err != nil {
+		h.Close(context.Background())
+		return nil, err
 	}
-	return h
+	return h, nil
 }
 
 // install links or copies a program.
@@ -271,44 +186,123 @@ func install(from, to string) error {
 	return os.WriteFile(to, raw, 0o700)
 }
 
-// shortDir is a folder whose path leaves room for a socket's name.
-func shortDir(b *testing.B) string {
-	dir, err := os.MkdirTemp("", "dwb")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// newRaw starts the other end of a plain socket and connects to it.
-func newRaw(b *testing.B) net.Conn {
+// startRaw starts the other end of a plain socket and connects to it.
+func (r *Rig) startRaw() error {
 	exe, err := os.Executable()
 	if err != nil {
-		b.Fatal(err)
+		return err
 	}
-	path := filepath.Join(shortDir(b), "s")
+	path := filepath.Join(r.dir, "s")
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), rawEnv+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		b.Fatal(err)
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
+		return err
 	}
+	r.other = cmd
 	var up [3]byte
 	if _, err := io.ReadFull(out, up[:]); err != nil {
-		b.Fatal(err)
+		return fmt.Errorf("the other end of the plain socket did not come up: %w", err)
 	}
-	conn, err := net.DialTimeout("unix", path, 5*time.Second)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = conn.Close() // ends the other end
-		_ = cmd.Wait()
+	r.raw, err = net.DialTimeout("unix", path, 5*time.Second)
+	return err
+}
+
+// Fetch is a fetch of the rows through SDK and host, decoded.
+func (r *Rig) Fetch(ctx context.Context) error {
+	var rows, sum int64
+	s, err := r.getter.GetRows(ctx, dwmon.FetchRequest{RequestID: "r", Checker: r.fetch}, func(b *dwmon.Batch) error {
+		rows += int64(b.Rows())
+		for _, us := range b.Micros {
+			sum += us - firstTS
+		}
+		return nil
 	})
-	return conn
+	if err != nil {
+		return err
+	}
+	if rows != Rows || s.Rows != Rows {
+		return fmt.Errorf("%d rows came, the summary speaks of %d, want %d", rows, s.Rows, Rows)
+	}
+	return checkSum(sum)
+}
+
+// Allocations is how many allocations a fetch costs the host, over so many.
+func (r *Rig) Allocations(ctx context.Context, fetches int) (float64, error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range fetches {
+		if err := r.Fetch(ctx); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(fetches), nil
+}
+
+// RawFrame is the floor of Fetch.
+func (r *Rig) RawFrame() error {
+	if _, err := r.raw.Write([]byte{'r'}); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(r.raw, r.frame); err != nil {
+		return err
+	}
+	b := &r.batch
+	b.Keys, b.Lengths, b.Micros = r.frame[:Rows*KeyBytes], b.Lengths[:0], b.Micros[:0]
+	var sum int64
+	for i := range Rows {
+		b.Lengths = append(b.Lengths, binary.LittleEndian.Uint32(r.frame[Rows*KeyBytes+i*4:]))
+		us := int64(binary.LittleEndian.Uint64(r.frame[Rows*(KeyBytes+4)+i*8:]))
+		b.Micros = append(b.Micros, us)
+		sum += us - firstTS
+	}
+	if err := b.Check(); err != nil {
+		return err
+	}
+	return checkSum(sum)
+}
+
+func checkSum(sum int64) error {
+	if want := int64(Rows) * (Rows - 1) / 2 * 1e6; sum != want {
+		return fmt.Errorf("the timestamps add up to %d, want %d", sum, want)
+	}
+	return nil
+}
+
+// SmallCall is one call of a purger.
+func (r *Rig) SmallCall(ctx context.Context) error {
+	cut, err := r.purger.IdentifyOld(ctx, dwmon.PurgeRequest{Checker: r.fetch})
+	if err == nil && cut.Set {
+		err = errors.New("the purger that keeps everything named a cut-off")
+	}
+	return err
+}
+
+// RawRoundTrip is the floor of SmallCall.
+func (r *Rig) RawRoundTrip() error {
+	one := [1]byte{'x'}
+	if _, err := r.raw.Write(one[:]); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(r.raw, one[:])
+	return err
+}
+
+// StartToReady starts one more process of the plugin, with TLS, and gives how long
+// it took to the end of its first call.
+func (r *Rig) StartToReady(ctx context.Context) (time.Duration, error) {
+	r.starts++
+	spec := pluginhost.InstanceSpec{Plugin: PluginName, Settings: fmt.Appendf(nil, `{"n":%d}`, r.starts)}
+	start := time.Now()
+	_, err := r.host.Purger(spec).IdentifyOld(ctx, dwmon.PurgeRequest{Checker: r.fetch})
+	took := time.Since(start)
+	if err == nil { // stop it, and nothing else
+		r.host.Keep(ctx, []pluginhost.InstanceSpec{{Plugin: PluginName}})
+	}
+	return took, err
 }

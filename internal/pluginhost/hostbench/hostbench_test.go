@@ -10,8 +10,57 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func BenchmarkFetch10k(b *testing.B)     { Fetch10k(b) }
-func BenchmarkRawFrame10k(b *testing.B)  { RawFrame10k(b) }
-func BenchmarkSmallCall(b *testing.B)    { SmallCall(b) }
-func BenchmarkRawRoundTrip(b *testing.B) { RawRoundTrip(b) }
-func BenchmarkStartToReady(b *testing.B) { StartToReady(b) }
+func newRig(b *testing.B) *Rig {
+	r, err := NewRig()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(r.Close)
+	return r
+}
+
+// loop measures what a rig does, once it has done it.
+func loop(b *testing.B, do func() error) {
+	if err := do(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := do(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFetch(b *testing.B) {
+	r := newRig(b)
+	loop(b, func() error { return r.Fetch(b.Context()) })
+}
+
+func BenchmarkRawFrame(b *testing.B) {
+	r := newRig(b)
+	loop(b, r.RawFrame)
+}
+
+func BenchmarkSmallCall(b *testing.B) {
+	r := newRig(b)
+	loop(b, func() error { return r.SmallCall(b.Context()) })
+}
+
+func BenchmarkRawRoundTrip(b *testing.B) {
+	r := newRig(b)
+	loop(b, r.RawRoundTrip)
+}
+
+func BenchmarkStartToReady(b *testing.B) {
+	r := newRig(b)
+	var seconds float64
+	for b.Loop() {
+		took, err := r.StartToReady(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		seconds += took.Seconds()
+	}
+	b.ReportMetric(seconds/float64(b.N)*1e3, "ms/start")
+}

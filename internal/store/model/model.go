@@ -5,7 +5,9 @@
 package model
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -37,6 +39,8 @@ type Checker struct {
 	// Lines are all lines ever seen, by identity, with their streaks.
 	Lines    map[string]*dwmon.LineProgress
 	Verdicts map[dwmon.RecordedKey]dwmon.Verdict
+	// revisions are the ids of texts and the zones they were judged in.
+	revisions map[[2]string]int64
 	// Order lists the verdicts as they were recorded, Evaluated the start of the
 	// fetch of each.
 	Order     []dwmon.RecordedKey
@@ -90,7 +94,10 @@ func (s *Store) SwitchOff(name string, minute int64, reason dwmon.OffReason) {
 }
 
 // Progress implements dwmon.Store.
-func (s *Store) Progress(_ context.Context, name string) (*dwmon.Progress, error) {
+func (s *Store) Progress(ctx context.Context, name string) (*dwmon.Progress, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.checkers[name]
@@ -114,17 +121,21 @@ func (s *Store) InTx(ctx context.Context, fn func(dwmon.Tx) error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.undo = nil
-	done := false
+	t := &tx{s: s}
 	defer func() {
-		if !done || err != nil {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a transaction: %v", r)
+		}
+		if err != nil {
 			for _, u := range slices.Backward(s.undo) {
 				u()
 			}
 		}
 		s.undo = nil
 	}()
-	err = fn(&tx{s})
-	done = true
+	if err = fn(t); err == nil {
+		err = t.err // one that fn has kept to itself
+	}
 	return err
 }
 
@@ -136,6 +147,7 @@ func (s *Store) Purge(_ context.Context, checkerID, cutoff int64) (int64, error)
 	if c == nil {
 		return 0, fmt.Errorf("no checker %d", checkerID)
 	}
+	cutoff = min(max(cutoff, -dwmon.MaxSeconds), dwmon.MaxSeconds)
 	if c.Progress.PurgeMark == nil || *c.Progress.PurgeMark < cutoff {
 		c.Progress.PurgeMark = &cutoff
 	}
@@ -164,20 +176,29 @@ func (s *Store) Extent(_ context.Context, checkerID int64) (oldest, newest int64
 }
 
 // NewIntake implements dwmon.Store.
-func (s *Store) NewIntake(_ *dwmon.Progress, started int64) dwmon.Intake {
-	return &intake{started: started}
+func (s *Store) NewIntake(p *dwmon.Progress, started int64) dwmon.Intake {
+	return &intake{checkerID: p.ID, started: started}
 }
 
 type intake struct {
-	started int64
-	tally   dwmon.Tally
-	keys    []string
-	micros  []int64
+	checkerID int64
+	started   int64
+	closed    bool
+	err       error // sticky: a result with a hole is no result
+	tally     dwmon.Tally
+	keys      []string
+	micros    []int64
 }
 
 func (in *intake) Add(b *dwmon.Batch) error {
-	if err := b.Check(); err != nil {
-		return err
+	if in.closed {
+		return errors.New("rows were added after they had been dropped")
+	}
+	if in.err == nil {
+		in.err = b.Check()
+	}
+	if in.err != nil {
+		return in.err
 	}
 	at := 0
 	for i, n := range b.Lengths {
@@ -201,9 +222,19 @@ func (in *intake) Add(b *dwmon.Batch) error {
 }
 
 func (in *intake) Tally() dwmon.Tally { return in.tally }
-func (in *intake) Close() error       { return nil }
+func (in *intake) Close() error       { in.closed = true; return nil }
 
-type tx struct{ s *Store }
+type tx struct {
+	s   *Store
+	err error // the first of a method: nothing of the transaction is kept
+}
+
+// note remembers a method's error.
+func (t *tx) note(err *error) {
+	if t.err == nil {
+		t.err = *err
+	}
+}
 
 func (t *tx) onUndo(f func()) { t.s.undo = append(t.s.undo, f) }
 
@@ -232,7 +263,8 @@ func (t *tx) checker(id int64) (*Checker, error) {
 	return c, nil
 }
 
-func (t *tx) Sight(s dwmon.Sighting) (*dwmon.Progress, error) {
+func (t *tx) Sight(s dwmon.Sighting) (_ *dwmon.Progress, err error) {
+	defer t.note(&err)
 	name := s.Checker.Name
 	c := t.s.checkers[name]
 	if s.New {
@@ -240,24 +272,32 @@ func (t *tx) Sight(s dwmon.Sighting) (*dwmon.Progress, error) {
 			return nil, fmt.Errorf("checker %s is not new", name)
 		}
 		t.s.lastID++
-		c = &Checker{Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}}
+		c = &Checker{Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}, revisions: map[[2]string]int64{}}
 		c.Progress = dwmon.Progress{ID: t.s.lastID, Name: name, Origin: s.Minute}
 		t.s.checkers[name], t.s.byID[c.Progress.ID] = c, c
 		t.onUndo(func() { delete(t.s.checkers, name); delete(t.s.byID, c.Progress.ID) })
 	}
 	t.keep(c)
-	t.addGaps(c, s.Gaps)
+	if err := t.addGaps(c, s.Gaps); err != nil {
+		return nil, err
+	}
 	p := &c.Progress
 	if s.Settled != nil {
 		settled := *s.Settled
 		p.Settled = &settled
 	}
-	if s.Returned {
+	if s.Returned && p.Off != nil {
 		c.Spans = append(c.Spans, OffSpan{p.Off.Since, s.Minute, p.Off.Reason})
 		p.Off = nil
 	}
 	p.Missing = nil
 	p.Revision, p.Zone = s.Checker.Revision, s.Zone
+	text := [2]string{p.Revision, p.Zone}
+	if c.revisions[text] == 0 {
+		t.s.lastID++
+		c.revisions[text] = t.s.lastID
+	}
+	p.RevisionID = c.revisions[text]
 	p.Lines = nil
 	for i, r := range s.Checker.Lines {
 		l := c.Lines[r.Identity()]
@@ -272,7 +312,8 @@ func (t *tx) Sight(s dwmon.Sighting) (*dwmon.Progress, error) {
 	return c.snapshot(), nil
 }
 
-func (t *tx) SaveFetch(f dwmon.Fetch) (int64, error) {
+func (t *tx) SaveFetch(f dwmon.Fetch) (_ int64, err error) {
+	defer t.note(&err)
 	c, err := t.checker(f.Progress.ID)
 	if err != nil {
 		return 0, err
@@ -284,7 +325,7 @@ func (t *tx) SaveFetch(f dwmon.Fetch) (int64, error) {
 	if f.Err == nil {
 		started, ended := f.Started, f.Ended
 		p.Fetched, p.FetchedEnd = &started, &ended
-		if f.Baseline {
+		if f.Baseline && p.Baseline == nil {
 			p.Baseline = &started
 		}
 	}
@@ -292,20 +333,28 @@ func (t *tx) SaveFetch(f dwmon.Fetch) (int64, error) {
 	return t.s.lastID, nil
 }
 
-func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (dwmon.Ingested, error) {
-	var done dwmon.Ingested
+func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (done dwmon.Ingested, err error) {
+	defer t.note(&err)
 	c, err := t.checker(p.ID)
 	if err != nil {
 		return done, err
 	}
 	rows := in.(*intake)
+	switch {
+	case rows.checkerID != p.ID:
+		return done, fmt.Errorf("checker %s: these rows were collected for another checker", p.Name)
+	case rows.closed:
+		return done, errors.New("rows were committed after they had been dropped")
+	case rows.err != nil:
+		return done, rows.err
+	}
 	times := c.times
 	t.onUndo(func() { c.times = times })
 	added := false
 	ignored := map[string]bool{}
 	for i, key := range rows.keys {
-		if _, known := c.Keys[key]; known {
-			continue
+		if _, known := c.Keys[key]; known || ignored[key] {
+			continue // the first row of a key is the one that counts
 		}
 		us := rows.micros[i]
 		if c.Progress.PurgeMark != nil && us < *c.Progress.PurgeMark*1e6 {
@@ -327,7 +376,8 @@ func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (dwmon.In
 	return done, nil
 }
 
-func (t *tx) Counts(checkerID int64, windows []dwmon.Window) ([]int64, error) {
+func (t *tx) Counts(checkerID int64, windows []dwmon.Window) (_ []int64, err error) {
+	defer t.note(&err)
 	c, err := t.checker(checkerID)
 	if err != nil {
 		return nil, err
@@ -341,7 +391,8 @@ func (t *tx) Counts(checkerID int64, windows []dwmon.Window) ([]int64, error) {
 	return counts, nil
 }
 
-func (t *tx) Missed(checkerID, after int64) ([]dwmon.Span, error) {
+func (t *tx) Missed(checkerID, after int64) (_ []dwmon.Span, err error) {
+	defer t.note(&err)
 	c, err := t.checker(checkerID)
 	if err != nil {
 		return nil, err
@@ -352,10 +403,12 @@ func (t *tx) Missed(checkerID, after int64) ([]dwmon.Span, error) {
 			spans = append(spans, s)
 		}
 	}
+	slices.SortFunc(spans, func(a, b dwmon.Span) int { return cmp.Compare(a.Until, b.Until) })
 	return spans, nil
 }
 
-func (t *tx) AddMissed(checkerID int64, s dwmon.Span) error {
+func (t *tx) AddMissed(checkerID int64, s dwmon.Span) (err error) {
+	defer t.note(&err)
 	c, err := t.checker(checkerID)
 	if err != nil {
 		return err
@@ -365,7 +418,8 @@ func (t *tx) AddMissed(checkerID int64, s dwmon.Span) error {
 	return nil
 }
 
-func (t *tx) Recorded(checkerID, from int64) (map[dwmon.RecordedKey]bool, error) {
+func (t *tx) Recorded(checkerID, from int64) (_ map[dwmon.RecordedKey]bool, err error) {
+	defer t.note(&err)
 	c, err := t.checker(checkerID)
 	if err != nil {
 		return nil, err
@@ -379,7 +433,8 @@ func (t *tx) Recorded(checkerID, from int64) (map[dwmon.RecordedKey]bool, error)
 	return recorded, nil
 }
 
-func (t *tx) Record(r dwmon.Record) error {
+func (t *tx) Record(r dwmon.Record) (err error) {
+	defer t.note(&err)
 	c, err := t.checker(r.Progress.ID)
 	if err != nil {
 		return err
@@ -407,7 +462,8 @@ func (t *tx) Record(r dwmon.Record) error {
 	return nil
 }
 
-func (t *tx) Enqueue(checkerID int64, tellings []dwmon.Telling) error {
+func (t *tx) Enqueue(checkerID int64, tellings []dwmon.Telling) (err error) {
+	defer t.note(&err)
 	c, err := t.checker(checkerID)
 	if err != nil {
 		return err
@@ -417,19 +473,23 @@ func (t *tx) Enqueue(checkerID int64, tellings []dwmon.Telling) error {
 	return nil
 }
 
-func (t *tx) Settle(p *dwmon.Progress, settled int64, gaps []dwmon.Gap) error {
+func (t *tx) Settle(p *dwmon.Progress, settled int64, gaps []dwmon.Gap) (err error) {
+	defer t.note(&err)
 	c, err := t.checker(p.ID)
 	if err != nil {
 		return err
 	}
 	t.keep(c)
 	c.Progress.Settled = &settled
-	t.addGaps(c, gaps)
-	return nil
+	return t.addGaps(c, gaps)
 }
 
-func (t *tx) addGaps(c *Checker, gaps []dwmon.Gap) {
+func (t *tx) addGaps(c *Checker, gaps []dwmon.Gap) error {
 	for _, g := range gaps {
+		if g.Line >= len(c.Progress.Lines) {
+			return fmt.Errorf("a gap of line %d, but there are %d", g.Line, len(c.Progress.Lines))
+		}
 		c.Gaps = append(c.Gaps, Gap{Gap: g, Identity: c.Progress.Lines[g.Line].Identity()})
 	}
+	return nil
 }

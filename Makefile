@@ -1,0 +1,116 @@
+# Everything that is done to this repository by hand or in CI is a target here.
+# The comment behind a target is its line in `make help`.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 10s
+# Arguments for the programs that `make demo` and `make bench` run.
+DEMOARGS  ?=
+BENCHARGS ?=
+
+# A tag v1.2.3 gives 1.2.3, five commits later 1.2.3+5.gHASH: the commits are
+# build metadata, because as a pre-release they would sort before the tag.
+VERSION := $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed -e 's/^v//' -e 's/-\([0-9]*\)-g/+\1.g/')
+ifeq ($(VERSION),)
+VERSION := 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed -n 's/^[0-9a-f]\{4,\}$$/+g&/p')
+endif
+
+# Each folder below plugins with a main.go is a plugin of that name.
+PLUGINS  := $(patsubst plugins/%/main.go,plugins/dwmon-plugin-%,$(wildcard plugins/*/main.go))
+
+# One way of compiling for programs, tests and linters: the translated C code of
+# SQLite takes minutes, and would be compiled once for each.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath
+
+# Our Go code: .tools and whatever else lies about is not ours to format.
+GO_DIRS := $(wildcard checks cmd internal plugins pluginsdk proto)
+
+TOOL := $(GO) tool -modfile=internal/tools/go.mod
+BUF_VERSION := 1.75.0
+BUF := .tools/npm/node_modules/.bin/buf
+
+# Under the race detector the translated C code of modernc.org/sqlite is so slow
+# that the store's tests alone take more than six minutes: packages whose tests
+# need it are left out. Their concurrency can be tried one at a time, by hand.
+RACE_SKIP := modernc.org/sqlite
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: bin/dwmon $(PLUGINS) ## build bin/dwmon and plugins/dwmon-plugin-*
+
+# The go tool knows what is up to date; make does not.
+.PHONY: FORCE
+FORCE:
+
+bin/dwmon: FORCE
+	$(GO) build -ldflags '-X github.com/dwmon/dwmon/internal/daemon.Version=$(VERSION)' -o $@ ./cmd/dwmon
+
+plugins/dwmon-plugin-%: FORCE
+	$(GO) build -o $@ ./plugins/$*
+
+.PHONY: test
+test: ## run all tests; DWMON_TEST_ALL=1 fails where a database server is missing
+	$(GO) test -timeout 10m ./...
+
+.PHONY: race
+race: ## run the tests under the race detector, but for those that need SQLite
+	@packages=$$($(GO) list -test -f '{{$$p := .ForTest}}{{if $$p}}{{range .Deps}}{{if eq . "$(RACE_SKIP)"}}{{$$p}}{{end}}{{end}}{{end}}' ./... | sort -u); \
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -vxF "$${packages:-none}")
+
+.PHONY: lint
+lint: ## look for mistakes: go vet, staticcheck, gofumpt
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	@unformatted=$$($(TOOL) gofumpt -l $(GO_DIRS)); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted; run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
+
+.PHONY: fmt
+fmt: ## format the Go code and the protocol
+	$(TOOL) gofumpt -w $(GO_DIRS)
+	$(MAKE) --no-print-directory $(BUF)
+	$(BUF) format -w
+
+# buf comes from npm because its module would bring a hundred others into ours.
+# Not `npm ci`: a lock file holds the packages of one platform only.
+$(BUF):
+	npm install --no-save --no-package-lock --no-audit --no-fund --prefix .tools/npm @bufbuild/buf@$(BUF_VERSION)
+
+.PHONY: proto
+proto: $(BUF) ## check and format the protocol, write its Go code anew
+	$(BUF) lint
+	$(BUF) format -w
+	$(BUF) generate
+
+.PHONY: verify
+verify: $(BUF) ## check that generated code, formats and go.mod are up to date
+	$(BUF) lint
+	$(BUF) format -d --exit-code
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(BUF) generate -o "$$fresh" && \
+	diff -r -x '*.proto' proto "$$fresh/proto" || { echo 'the generated code is not up to date; run make proto'; exit 1; }
+	@unformatted=$$(gofmt -l $(GO_DIRS)); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted; run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: fuzz
+fuzz: ## try each fuzz target for FUZZTIME (10s)
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' $(GO_DIRS) | while IFS=: read -r file target; do \
+		echo "$${file%/*} $${target#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" < /dev/null; \
+	done
+
+.PHONY: bench
+bench: ## measure, side by side, against the numbers to reach
+	$(GO) run ./internal/bench $(BENCHARGS)
+
+.PHONY: demo
+demo: build ## see it work: fake records that keep arriving, sample checkers, the daemon
+	bin/dwmon demo $(DEMOARGS)

@@ -1,0 +1,261 @@
+// Package internal_test holds the import rules of the whole module.
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/dwmon/dwmon/"
+
+// rule says what packages must not import. A pattern is a package's path, ours
+// without the module's, or with /... the package and all below. Each pattern must
+// still match something: a rule about a package that is gone guards nothing.
+type rule struct {
+	of []string
+	// direct and tree must not be imported: by the package itself, or by anything
+	// below it as well.
+	direct, tree []string
+	// ours, where set, are the only packages of this module in its tree.
+	ours []string
+	why  string
+}
+
+var rules = []rule{
+	{
+		of: []string{"internal/dwmon"}, ours: []string{},
+		why: "the nouns and pure rules are the leaf that everything else stands on",
+	},
+	{
+		of: []string{"internal/dwmon"}, direct: []string{"os", "net", "database/sql", "modernc.org/...", "google.golang.org/...", "github.com/..."},
+		why: "pure rules do no input or output, so that any minute can be tried without a machine around it",
+	},
+	{
+		of: []string{"internal/engine"}, ours: []string{"internal/dwmon"},
+		why: "the pass is written against seams; which store or plugin host is behind them is none of its business",
+	},
+	{
+		of: []string{"internal/engine"}, tree: []string{"modernc.org/...", "google.golang.org/grpc/...", "github.com/hashicorp/..."},
+		why: "the engine runs on a store of maps in simulations, and later on PostgreSQL",
+	},
+	{
+		of: []string{"internal/strictyaml"}, ours: []string{"internal/dwmon"},
+		why: "reading YAML with positions is shared by checker files and configuration, and knows neither",
+	},
+	{
+		of: []string{"internal/checkfile"}, ours: []string{"internal/dwmon", "internal/strictyaml"},
+		why: "adapters know the nouns, not each other and not the engine",
+	},
+	{
+		of: []string{"internal/config"}, ours: []string{"internal/dwmon", "internal/strictyaml"},
+		why: "adapters know the nouns, not each other and not the engine",
+	},
+	{
+		of: []string{"internal/store/sqlite"}, ours: []string{"internal/dwmon"},
+		why: "a second store must be able to take its place: nothing of SQLite's may leak, nothing of the engine's come in",
+	},
+	{
+		of: []string{"internal/store/model"}, ours: []string{"internal/dwmon"},
+		why: "the model is what real stores are compared with, and must not lean on one",
+	},
+	{
+		of: []string{"internal/deliver"}, ours: []string{"internal/dwmon"},
+		why: "adapters know the nouns, not each other and not the engine",
+	},
+	{
+		of: []string{"internal/pluginhost"}, ours: []string{"internal/dwmon", "pluginsdk/...", "proto/..."},
+		why: "adapters know the nouns, not each other and not the engine",
+	},
+	{
+		of: []string{"pluginsdk/..."}, ours: []string{"pluginsdk/...", "proto/..."},
+		why: "the SDK is public: people outside of this repository cannot import internal, and must not depend on it unseen",
+	},
+	{
+		of: []string{"pluginsdk/..."}, tree: []string{"modernc.org/..."},
+		why: "a plugin that fetches from elsewhere must not carry a database engine",
+	},
+	{
+		of: []string{"plugins/..."}, ours: []string{"plugins/...", "pluginsdk/...", "proto/..."},
+		why: "the shipped plugins are written as anybody's: what they need, the SDK must offer",
+	},
+	{
+		of: []string{"plugins/..."}, direct: []string{"proto/...", "google.golang.org/grpc", "github.com/hashicorp/go-plugin/..."},
+		why: "an author never sees the wire, so that it can change",
+	},
+	{
+		of: []string{"cmd/dwmon"}, direct: []string{"database/sql", "google.golang.org/grpc/...", "github.com/hashicorp/go-plugin/...", "proto/..."},
+		why: "commands parse flags and print; work is done where it can be tested without a command line",
+	},
+	{
+		of: []string{"checks"}, ours: []string{},
+		why: "the examples are files, with nothing behind them",
+	},
+	{
+		of: []string{"internal/demo"}, ours: []string{"checks"},
+		why: "the demo's world is a business like any other: it knows nothing of dwmon",
+	},
+	{
+		of:   []string{"cmd/dwmon"},
+		tree: []string{"internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/store/model"},
+		why:  "the program that is shipped holds no test helpers",
+	},
+}
+
+// users says who alone may import a package directly.
+var users = []struct {
+	of  []string
+	by  []string
+	why string
+}{
+	{
+		of: []string{"proto/..."}, by: []string{"pluginsdk/...", "internal/pluginhost"},
+		why: "the wire has one reader on each side; everybody else speaks the nouns or the SDK",
+	},
+	{
+		of: []string{"internal/daemon"}, by: []string{"cmd/dwmon"},
+		why: "the daemon knows all parts; a part that knew the daemon would close the circle",
+	},
+	{
+		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
+		why: "only the daemon wires; the command prints the reports of its passes",
+	},
+	{
+		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/..."},
+		why: "only the daemon, and the commands that read beside it, know which store there is",
+	},
+	{
+		of: []string{"internal/demo"}, by: []string{"cmd/dwmon", "internal/daemon"},
+		why: "the fake world is for the command demo",
+	},
+	{
+		of: []string{"internal/testdb"}, by: []string{},
+		why: "database servers are started by tests, and these rules do not look at tests",
+	},
+}
+
+// listed is a package as `go list` tells of it, tests left out.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+}
+
+// load lists every package of the module and all that they need.
+func load(t *testing.T) map[string]*listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,Imports,Deps", "./...")
+	cmd.Dir = ".."
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, complaint.String())
+	}
+	all := map[string]*listed{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = &p
+	}
+}
+
+// full is a pattern with the module's path. Paths whose first part has a dot, and
+// those of the standard library, are complete.
+func full(all map[string]*listed, pattern string) string {
+	first, _, _ := strings.Cut(pattern, "/")
+	if p := all[pattern]; strings.Contains(first, ".") || p != nil && p.Standard {
+		return pattern
+	}
+	return module + pattern
+}
+
+func matches(pattern, path string) bool {
+	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == below || strings.HasPrefix(path, below+"/")
+	}
+	return path == pattern
+}
+
+// expand gives the packages that patterns match; each must match one.
+func expand(t *testing.T, all map[string]*listed, patterns []string) []string {
+	t.Helper()
+	var found []string
+	for _, pattern := range patterns {
+		pattern = full(all, pattern)
+		before := len(found)
+		for path := range all {
+			if matches(pattern, path) {
+				found = append(found, path)
+			}
+		}
+		if len(found) == before {
+			t.Errorf("a rule names %s, and there is no such package any more: mend the rule", pattern)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func short(path string) string { return strings.TrimPrefix(path, module) }
+
+func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
+	all := load(t)
+	for _, r := range rules {
+		direct, tree, ours := expand(t, all, r.direct), expand(t, all, r.tree), expand(t, all, r.ours)
+		for _, path := range expand(t, all, r.of) {
+			p := all[path]
+			for _, dep := range p.Imports {
+				if slices.Contains(direct, dep) {
+					t.Errorf("%s imports %s: %s", short(path), short(dep), r.why)
+				}
+			}
+			for _, dep := range p.Deps {
+				switch {
+				case slices.Contains(tree, dep):
+					t.Errorf("%s imports %s, itself or through %s: %s", short(path), short(dep), through(all, p, dep), r.why)
+				case r.ours != nil && strings.HasPrefix(dep, module) && !slices.Contains(ours, dep):
+					t.Errorf("%s imports %s, itself or through %s; of our packages it may import %q only: %s",
+						short(path), short(dep), through(all, p, dep), r.ours, r.why)
+				}
+			}
+		}
+	}
+}
+
+// through names a direct import of p by which it reaches dep.
+func through(all map[string]*listed, p *listed, dep string) string {
+	for _, i := range p.Imports {
+		if next := all[i]; i == dep || next != nil && slices.Contains(next.Deps, dep) {
+			return short(i)
+		}
+	}
+	return "nothing"
+}
+
+func TestPackagesAreImportedOnlyByThoseWhoMay(t *testing.T) {
+	all := load(t)
+	for _, u := range users {
+		of := expand(t, all, u.of)
+		for path, p := range all {
+			allowed := slices.ContainsFunc(u.by, func(pattern string) bool { return matches(full(all, pattern), path) })
+			if allowed || slices.Contains(of, path) {
+				continue
+			}
+			for _, dep := range p.Imports {
+				if slices.Contains(of, dep) {
+					t.Errorf("%s imports %s; only %q may: %s", short(path), short(dep), u.by, u.why)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package sqlite
+
+import (
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+const insertFetch = `INSERT INTO fetches (checker_id, revision_id, slot, started, ended, plugin, source_time, ok, baseline,
+	rows, fresh, skipped_null, skipped, ignored, oldest, newest, cut, fault, error)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// SaveFetch is dwmon.Tx's.
+func (tx *Tx) SaveFetch(f dwmon.Fetch) (int64, error) {
+	var oldest, newest *int64
+	if f.Tally.Rows > f.Tally.Skipped {
+		oldest, newest = &f.Tally.Oldest, &f.Tally.Newest
+	}
+	var fault, cause *string
+	if f.Err != nil {
+		name, text := dwmon.FaultOf(f.Err).String(), f.Err.Error()
+		fault, cause = &name, &text
+	}
+	id, err := tx.insert(insertFetch, f.Progress.ID, f.Progress.RevisionID, f.Slot, f.Started, f.Ended, f.Plugin, f.SourceTime,
+		f.Err == nil, f.Baseline, f.Tally.Rows, f.Ingested.Fresh, f.SkippedNull, f.Tally.Skipped, f.Ingested.Ignored,
+		oldest, newest, f.Cut, fault, cause)
+	if err != nil {
+		return 0, err
+	}
+	if f.Err != nil {
+		return id, tx.fetchFailed(f.Progress.ID, f.Failing)
+	}
+	return id, tx.fetchSucceeded(f)
+}
+
+func (tx *Tx) fetchSucceeded(f dwmon.Fetch) error {
+	var baseline *int64
+	if f.Baseline {
+		baseline = &f.Started
+	}
+	started, ended := f.Started, f.Ended
+	err := tx.updateChecker(f.Progress.ID, `UPDATE checkers SET fetched = ?, fetched_end = ?, baseline = coalesce(baseline, ?),
+		fail_since = NULL, fail_next = NULL, fail_count = 0, fail_fault = NULL, fail_cause = NULL WHERE id = ?`,
+		started, ended, baseline, f.Progress.ID)
+	if err != nil {
+		return err
+	}
+	tx.amend(f.Progress.ID, func(p *dwmon.Progress) {
+		p.Fetched, p.FetchedEnd, p.Failing = &started, &ended, nil
+		if p.Baseline == nil {
+			p.Baseline = baseline
+		}
+	})
+	return nil
+}
+
+func (tx *Tx) fetchFailed(checkerID int64, f *dwmon.Failing) error {
+	var since, next *int64
+	var count int64
+	var fault, cause *string
+	if f != nil {
+		own, name := *f, f.Fault.String()
+		f = &own
+		since, next, count, fault, cause = &own.Since, &own.Next, own.Count, &name, &own.Cause
+	}
+	err := tx.updateChecker(checkerID, "UPDATE checkers SET fail_since = ?, fail_next = ?, fail_count = ?, fail_fault = ?, fail_cause = ? WHERE id = ?",
+		since, next, count, fault, cause, checkerID)
+	if err != nil {
+		return err
+	}
+	tx.amend(checkerID, func(p *dwmon.Progress) { p.Failing = f })
+	return nil
+}

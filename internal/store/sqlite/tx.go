@@ -1,0 +1,126 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"iter"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+var _ dwmon.Tx = (*Tx)(nil)
+
+// Tx is one function's part of a group commit. It must not be used after the
+// function has returned.
+type Tx struct {
+	db   *DB
+	conn *conn
+	// after runs, in order, once the group is committed.
+	after []func()
+	// failed is the first error of a statement. A transaction with a failed
+	// statement is not kept, even if its function goes on as if nothing were.
+	failed error
+	done   bool
+}
+
+// InTx is dwmon.Store's.
+func (db *DB) InTx(ctx context.Context, fn func(dwmon.Tx) error) error {
+	return db.write(ctx, func(tx *Tx) error { return fn(tx) })
+}
+
+// call runs fn and says what became of it.
+func (tx *Tx) call(fn func(*Tx) error) (err error) {
+	defer func() {
+		tx.done = true
+		if v := recover(); v != nil {
+			err = panicError(v)
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.failed
+}
+
+// fail keeps the first error of the transaction.
+func (tx *Tx) fail(err error) error {
+	if err != nil && tx.failed == nil {
+		tx.failed = err
+	}
+	return err
+}
+
+var errTxDone = fmt.Errorf("a transaction was used after its function had returned")
+
+// exec runs a statement and gives how many rows it changed.
+func (tx *Tx) exec(query string, args ...any) (int64, error) {
+	if tx.done {
+		return 0, errTxDone
+	}
+	n, err := tx.conn.exec(query, args...)
+	return n, tx.fail(err)
+}
+
+func (tx *Tx) execBound(query string, args []driver.NamedValue) (int64, error) {
+	if tx.done {
+		return 0, errTxDone
+	}
+	n, err := tx.conn.execBound(query, args)
+	return n, tx.fail(err)
+}
+
+// insert runs an INSERT into a table with an INTEGER PRIMARY KEY and gives the
+// id of the new row.
+func (tx *Tx) insert(query string, args ...any) (int64, error) {
+	if tx.done {
+		return 0, errTxDone
+	}
+	id, err := tx.conn.insert(query, args...)
+	return id, tx.fail(err)
+}
+
+// query gives the rows of a statement one by one; an error comes last.
+func (tx *Tx) query(query string, args ...any) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		if tx.done {
+			yield(nil, errTxDone)
+			return
+		}
+		for r, err := range tx.conn.query(query, args...) {
+			if !yield(r, tx.fail(err)) {
+				return
+			}
+		}
+	}
+}
+
+// one gives the first row of a statement; nil where there is none.
+func (tx *Tx) one(query string, args ...any) (row, error) {
+	for r, err := range tx.query(query, args...) {
+		return r, err
+	}
+	return nil, nil
+}
+
+// afterCommit runs fn once the transaction is durable, on the writer's
+// goroutine; not at all when it is not. fn must be quick and must not write.
+func (tx *Tx) afterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// dirty drops the progress that is cached for a checker once the transaction is
+// committed. Whoever changes what dwmon.Progress holds calls it, or amend.
+func (tx *Tx) dirty(name string) {
+	tx.afterCommit(func() { tx.db.progress.drop(name) })
+}
+
+// dirtyID is dirty for a checker whose name is not at hand.
+func (tx *Tx) dirtyID(checkerID int64) {
+	tx.afterCommit(func() { tx.db.progress.dropID(checkerID) })
+}
+
+// amend makes a change of this transaction in the cached progress too, where
+// there is one; cheaper than reading it again at each pass. change is given a
+// copy of its own, Lines included.
+func (tx *Tx) amend(checkerID int64, change func(*dwmon.Progress)) {
+	tx.afterCommit(func() { tx.db.progress.amend(checkerID, change) })
+}
