@@ -34,6 +34,7 @@ type testSettings struct {
 	Hosts   []tlsSettings     `json:"hosts"`
 	Any     any               `json:"any"`
 	Hidden  string            `json:"-"`
+	//lint:ignore U1000 fields that are not exported are left alone
 	private string
 }
 

@@ -50,7 +50,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sql": runSQL,
+			"sql":   runSQL,
+			"exits": runExits,
 		},
 		UpdateScripts: os.Getenv("DWMON_UPDATE") != "",
 	})

@@ -86,7 +86,11 @@ func printPlugins(cmd *cobra.Command, dir string, plugins []pluginhost.Plugin) {
 		}
 		notes = append(notes, p.Warnings...)
 		for _, in := range p.Instances {
-			notes = append(notes, fmt.Sprintf("%s: pid %d, %d calls, %d in flight, %d restarts", in.ID, in.Pid, in.Calls, in.InFlight, in.Restarts))
+			pid := "not running"
+			if in.Pid != 0 {
+				pid = fmt.Sprintf("pid %d", in.Pid)
+			}
+			notes = append(notes, fmt.Sprintf("%s: %s, %s, %d in flight, %s", in.ID, pid, count(int(in.Calls), "call"), in.InFlight, count(int(in.Restarts), "restart")))
 		}
 		t.AppendRow([]any{p.Name, p.Version, strings.Join(kinds, ", "), p.State, fmt.Sprintf("%.12s", p.SHA256), p.Path, strings.Join(notes, "\n")})
 	}

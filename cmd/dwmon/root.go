@@ -41,8 +41,32 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 		versionCommand(), guardCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	polishCompletion(root)
 	walk(root, checkArgs)
 	return root
+}
+
+// polishCompletion makes cobra's own command speak as ours do.
+func polishCompletion(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Short = "completion of commands and flags for a shell"
+		c.Long = "Prints a script that makes a shell complete dwmon's commands and flags."
+		c.Example = "  source <(dwmon completion bash)\n  dwmon completion zsh > \"${fpath[1]}/_dwmon\""
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		}
+		for _, shell := range c.Commands() {
+			shell.Short = "the script for " + shell.Name()
+			shell.Example = "  dwmon completion " + shell.Name()
+		}
+	}
 }
 
 func walk(c *cobra.Command, f func(*cobra.Command)) {

@@ -125,7 +125,6 @@ func (j *jsonChecker) ended() bool {
 
 // key reads a name and its colon.
 func (j *jsonChecker) key() bool {
-	at := j.pos
 	if j.peek() != '"' {
 		if j.pos == len(j.text) {
 			top := j.stack[len(j.stack)-1]
@@ -136,7 +135,7 @@ func (j *jsonChecker) key() bool {
 		}
 		return j.fail(j.pos, "a name in double quotes is missing before "+j.here(), `names are in double quotes: {"name": 1}`)
 	}
-	at = j.pos
+	at := j.pos
 	name, ok := j.str()
 	if !ok {
 		return false

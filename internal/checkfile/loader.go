@@ -116,8 +116,10 @@ func (l *Loader) LoadNow(now time.Time) (*Set, error) {
 		}
 		for i := range set.Files {
 			if f := &set.Files[i]; !f.Settled {
-				*f = File{Name: f.Name, Path: f.Path, Settled: true,
-					Faults: []Fault{fileFault(f.Path, "the file changes while it is read", "try again when it is written")}}
+				*f = File{
+					Name: f.Name, Path: f.Path, Settled: true,
+					Faults: []Fault{fileFault(f.Path, "the file changes while it is read", "try again when it is written")},
+				}
 			}
 		}
 		set.Unsettled, set.Again = 0, 0

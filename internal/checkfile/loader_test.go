@@ -74,8 +74,10 @@ func wantSummary(t *testing.T, set *Set, want ...string) {
 
 func TestLoadFindsCheckers(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"b.dwmon", "billing/new invoices.dwmon", "billing/deep/x.dwmon", "old.dwmonsample", "x.dwmon~", "backup~/x.dwmon",
-		".hidden.dwmon", ".git/x.dwmon", "README.md", "odd.DWMON", ".dwmon"} {
+	for _, name := range []string{
+		"b.dwmon", "billing/new invoices.dwmon", "billing/deep/x.dwmon", "old.dwmonsample", "x.dwmon~", "backup~/x.dwmon",
+		".hidden.dwmon", ".git/x.dwmon", "README.md", "odd.DWMON", ".dwmon",
+	} {
 		write(t, dir, name, good(1))
 	}
 	set, err := (&Loader{Dir: dir}).LoadNow(epoch)

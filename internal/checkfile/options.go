@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dwmon/dwmon/internal/strictyaml"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/strictyaml"
 	"go.yaml.in/yaml/v3"
 )
 

@@ -186,8 +186,10 @@ func TestPrecedenceAndPaths(t *testing.T) {
 }
 
 func TestFlagsAndEnvironmentFaults(t *testing.T) {
-	_, err := Load(LoadOptions{Dir: t.TempDir(), Path: "none.yaml", Env: environ(map[string]string{"DWMON_TIMEZONE": "Mars"}),
-		Flags: map[string]string{"catch-up": "10d1h", "spread": "51s", "db": "", "listen": "nowhere", "nonsense": "1"}})
+	_, err := Load(LoadOptions{
+		Dir: t.TempDir(), Path: "none.yaml", Env: environ(map[string]string{"DWMON_TIMEZONE": "Mars"}),
+		Flags: map[string]string{"catch-up": "10d1h", "spread": "51s", "db": "", "listen": "nowhere", "nonsense": "1"},
+	})
 	if err == nil {
 		t.Fatal("no fault")
 	}
@@ -307,8 +309,11 @@ func TestLocalIsUTC(t *testing.T) {
 		tz   map[string]string
 		want bool
 	}{
-		{nil, true}, {map[string]string{"TZ": ""}, true}, {map[string]string{"TZ": "No/Where"}, true},
-		{map[string]string{"TZ": "UTC"}, false}, {map[string]string{"TZ": ":Etc/UTC"}, false},
+		{nil, true},
+		{map[string]string{"TZ": ""}, true},
+		{map[string]string{"TZ": "No/Where"}, true},
+		{map[string]string{"TZ": "UTC"}, false},
+		{map[string]string{"TZ": ":Etc/UTC"}, false},
 	} {
 		if got := localIsUTC(time.Local, environ(tt.tz)); got != tt.want {
 			t.Errorf("TZ %v: %v", tt.tz, got)

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dwmon/dwmon/internal/strictyaml"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/strictyaml"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -111,8 +111,10 @@ func (l *loader) sources(n *yaml.Node) {
 
 func (l *loader) source(e strictyaml.Entry) Source {
 	what := "sources." + e.Name
-	s := Source{Name: e.Name, Settings: emptySettings, Concurrency: DefaultConcurrency, Timeout: DefaultTimeout,
-		MaxRows: dwmon.DefaultMaxRows, MaxBytes: dwmon.DefaultMaxBytes}
+	s := Source{
+		Name: e.Name, Settings: emptySettings, Concurrency: DefaultConcurrency, Timeout: DefaultTimeout,
+		MaxRows: dwmon.DefaultMaxRows, MaxBytes: dwmon.DefaultMaxBytes,
+	}
 	seen := l.r.Fields(e.Value, what, []strictyaml.Field{
 		{Name: "getter", Read: func(n *yaml.Node) { s.Getter = l.plugin(n, what+".getter") }},
 		{Name: "settings", Read: func(n *yaml.Node) { s.Settings = l.settings(n, what+".settings") }},

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dwmon/dwmon/internal/strictyaml"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/strictyaml"
 )
 
 // FileName is the configuration file that is read where it exists and no other
@@ -51,20 +51,34 @@ type Override struct {
 // Overrides are all that flags and the environment can give. The path of the
 // file itself, --config and DWMON_CONFIG, is not among them.
 var Overrides = []Override{
-	{"checks", "DWMON_CHECKS", "checks", "folder of checker files (default ./checks)", true,
-		func(l *loader, v string) error { l.c.Checks = v; return nil }},
-	{"plugins", "DWMON_PLUGINS", "plugins", "folder of plugins (default ./plugins)", true,
-		func(l *loader, v string) error { l.c.Plugins = v; return nil }},
-	{"db", "DWMON_DB", "db", "database file (default ./dwmon.db)", true,
-		func(l *loader, v string) error { l.c.DB = v; return nil }},
-	{"listen", "DWMON_LISTEN", "listen", `address for health and metrics (default 127.0.0.1:9393); "off" for none`, false,
-		(*loader).setListen},
-	{"timezone", "DWMON_TIMEZONE", "timezone", "time zone of checkers without one of their own (default Local)", false,
-		(*loader).setTimezone},
-	{"catch-up", "DWMON_CATCH_UP", "catch_up", "how long an outage may last without a gap, at most 240h (default 24h)", false,
-		(*loader).setCatchUp},
-	{"spread", "DWMON_SPREAD", "spread", "over how much of a minute passes start, at most 50s (default 10s)", false,
-		(*loader).setSpread},
+	{
+		"checks", "DWMON_CHECKS", "checks", "folder of checker files (default ./checks)", true,
+		func(l *loader, v string) error { l.c.Checks = v; return nil },
+	},
+	{
+		"plugins", "DWMON_PLUGINS", "plugins", "folder of plugins (default ./plugins)", true,
+		func(l *loader, v string) error { l.c.Plugins = v; return nil },
+	},
+	{
+		"db", "DWMON_DB", "db", "database file (default ./dwmon.db)", true,
+		func(l *loader, v string) error { l.c.DB = v; return nil },
+	},
+	{
+		"listen", "DWMON_LISTEN", "listen", `address for health and metrics (default 127.0.0.1:9393); "off" for none`, false,
+		(*loader).setListen,
+	},
+	{
+		"timezone", "DWMON_TIMEZONE", "timezone", "time zone of checkers without one of their own (default Local)", false,
+		(*loader).setTimezone,
+	},
+	{
+		"catch-up", "DWMON_CATCH_UP", "catch_up", "how long an outage may last without a gap, at most 240h (default 24h)", false,
+		(*loader).setCatchUp,
+	},
+	{
+		"spread", "DWMON_SPREAD", "spread", "over how much of a minute passes start, at most 50s (default 10s)", false,
+		(*loader).setSpread,
+	},
 }
 
 // loader gathers a Config and the faults on the way.

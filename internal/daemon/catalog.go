@@ -3,9 +3,11 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/checkfile"
@@ -20,6 +22,8 @@ type fileStore interface {
 	Texts(ctx context.Context) ([]dwmon.LastGood, error)
 	// MarkMissing notes the first slot in which a checker's file was not there.
 	MarkMissing(ctx context.Context, name string, slot int64) error
+	// ClearMissing notes that a checker's file is there.
+	ClearMissing(ctx context.Context, name string) error
 	// SwitchOff makes a checker owe nothing from a slot on.
 	SwitchOff(ctx context.Context, name string, slot int64, reason dwmon.OffReason) error
 	// SaveFaults replaces what is wrong with checker files.
@@ -39,6 +43,8 @@ type catalog struct {
 	// folder is what is wrong with the folder as a whole.
 	folder []dwmon.FileFault
 	saved  []dwmon.FaultyFile
+	// quiet: whoever made the catalog prints the faults.
+	quiet bool
 }
 
 // checkerEntry is one checker.
@@ -92,7 +98,7 @@ func (c *catalog) refresh(ctx context.Context, now time.Time, firm bool) (again 
 	slot := dwmon.FloorMinute(now.Unix())
 	switch {
 	case err != nil:
-		c.folder = []dwmon.FileFault{folderFault(c.loader.Dir, err)}
+		c.folder = []dwmon.FileFault{c.folderFault(err)}
 	case len(set.Files) == 0 && c.expects():
 		c.folder = append(set.Faults, dwmon.FileFault{
 			File: c.loader.Dir, Severity: dwmon.SeverityError, Message: "all checker files are gone at once",
@@ -108,12 +114,16 @@ func (c *catalog) refresh(ctx context.Context, now time.Time, firm bool) (again 
 	return again, c.saveFaults(ctx, now)
 }
 
-func folderFault(dir string, err error) dwmon.FileFault {
-	if f, ok := err.(dwmon.FileFault); ok {
-		f.Hint = cmp.Or(f.Hint, "the checkers' last good versions go on")
-		return f
+// folderFault says that the folder cannot be read, and what becomes of its checkers.
+func (c *catalog) folderFault(err error) dwmon.FileFault {
+	var f dwmon.FileFault
+	if !errors.As(err, &f) {
+		f = dwmon.FileFault{File: c.loader.Dir, Severity: dwmon.SeverityError, Message: err.Error()}
 	}
-	return dwmon.FileFault{File: dir, Severity: dwmon.SeverityError, Message: err.Error()}
+	if c.expects() {
+		f.Hint = strings.TrimPrefix(f.Hint+"; the checkers' last good versions go on", "; ")
+	}
+	return f
 }
 
 // expects says whether any checker's file should be there.
@@ -158,6 +168,12 @@ func (c *catalog) merge(ctx context.Context, set *checkfile.Set, slot int64) err
 
 // takeOver brings an entry in line with its file.
 func (c *catalog) takeOver(ctx context.Context, e *checkerEntry, f *checkfile.File, slot int64) error {
+	if e.missing != 0 {
+		// Its passes go on while it is missing: they do not say that it is there.
+		if err := c.store.ClearMissing(ctx, f.Name); err != nil {
+			return fmt.Errorf("checker %s: note that its file is there: %w", f.Name, err)
+		}
+	}
 	e.file, e.faults, e.missing = f.Path, f.Faults, 0
 	if f.Checker != nil && (e.checker == nil || e.checker.Revision != f.Checker.Revision || e.checker.File != f.Checker.File) {
 		if e.checker != nil && e.checker.Revision != f.Checker.Revision {
@@ -270,6 +286,9 @@ func (c *catalog) saveFaults(ctx context.Context, now time.Time) error {
 	}
 	for _, f := range stored {
 		for _, fault := range f.Faults {
+			if c.quiet {
+				continue
+			}
 			c.log.Warn("a checker file has a fault", "fault", fault.Error(), "hint", fault.Hint)
 		}
 	}
@@ -302,7 +321,7 @@ func (c *catalog) rename(old, name string) {
 		if e.checker != nil {
 			checker := *e.checker
 			checker.Name = name
-			e.checker, e.missing = &checker, 0
+			e.checker = &checker
 		}
 		c.entries[name] = e
 	}

@@ -202,13 +202,21 @@ func settle(ctx context.Context, db *sqlite.DB, cfg *config.Config, r SettleRequ
 	}
 	settled, err := db.SettleTo(ctx, r.Name, r.To, zoneOf(p, cfg))
 	if err != nil {
-		return Outcome{}, fmt.Errorf("settle %s: %w", r.Name, err)
+		return Outcome{}, doing("settle", r.Name, err)
 	}
 	text := fmt.Sprintf("%s is settled through %s", r.Name, time.Unix(r.To, 0).UTC().Format(time.RFC3339))
 	if n := settled.Gaps; n > 0 {
 		text += fmt.Sprintf("; %d eligible minutes were passed over and are recorded as a gap", n)
 	}
 	return Outcome{text}, nil
+}
+
+// doing says what was tried with a checker. That there is none says it all.
+func doing(what, name string, err error) error {
+	if errors.Is(err, dwmon.ErrNoChecker) {
+		return err
+	}
+	return fmt.Errorf("%s %s: %w", what, name, err)
 }
 
 // zoneOf is the zone in which a checker was judged last.
@@ -225,7 +233,7 @@ func rename(ctx context.Context, db *sqlite.DB, r RenameRequest) (Outcome, error
 		err = fmt.Errorf("%w; --replace drops what is recorded of %s", err, r.New)
 	}
 	if err != nil {
-		return Outcome{}, fmt.Errorf("rename %s: %w", r.Old, err)
+		return Outcome{}, doing("rename", r.Old, err)
 	}
 	return Outcome{fmt.Sprintf("%s is now %s, history included; its file is to be %s.dwmon", r.Old, r.New, r.New)}, nil
 }
@@ -235,14 +243,14 @@ func forget(ctx context.Context, db *sqlite.DB, r ForgetRequest) (Outcome, error
 		found, err := db.ForgetKey(ctx, r.Name, r.Key)
 		switch {
 		case err != nil:
-			return Outcome{}, fmt.Errorf("forget a key of %s: %w", r.Name, err)
+			return Outcome{}, doing("forget a key of", r.Name, err)
 		case !found:
 			return Outcome{}, fmt.Errorf("%s has no such key", r.Name)
 		}
 		return Outcome{"the key is forgotten; where the source still returns it, it counts as new: erase it there first"}, nil
 	}
 	if err := db.Forget(ctx, r.Name); err != nil {
-		return Outcome{}, fmt.Errorf("forget %s: %w", r.Name, err)
+		return Outcome{}, doing("forget", r.Name, err)
 	}
 	return Outcome{r.Name + " is forgotten, history included; where its file is still there, it starts anew"}, nil
 }

@@ -128,11 +128,13 @@ sources:
   MY: {getter: mysql, settings: {dsn: "${MY_DSN}"}}
 handlers: []
 `)
-	cfg, err := config.Load(config.LoadOptions{Path: filepath.Join(dir, "dwmon.yaml"), Flags: map[string]string{"plugins": pluginsDir},
+	cfg, err := config.Load(config.LoadOptions{
+		Path: filepath.Join(dir, "dwmon.yaml"), Flags: map[string]string{"plugins": pluginsDir},
 		Env: func(name string) (string, bool) {
 			dsn, ok := map[string]string{"PG_DSN": sources["postgres"], "MY_DSN": sources["mysql"]}[name]
 			return dsn, ok
-		}})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,10 @@ type metrics struct {
 func newMetrics() *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), known: map[string]string{}}
 	seconds := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
-	m.passes = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dwmon_pass_duration_seconds",
-		Help: "How long passes took, waiting for a place at the source included.", Buckets: seconds}, []string{"source"})
+	m.passes = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "dwmon_pass_duration_seconds",
+		Help: "How long passes took, waiting for a place at the source included.", Buckets: seconds,
+	}, []string{"source"})
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -59,8 +61,10 @@ func newMetrics() *metrics {
 	m.state = gauge("dwmon_checker_state", "1 for the state that the checker is in after its last pass.", "checker", "state")
 	m.settled = gauge("dwmon_checker_settled_timestamp_seconds", "The minute through which the checker's walk has settled.", "checker")
 	m.deliveries = counter("dwmon_deliveries_total", "Answers of handlers, by what became of the delivery: sent, waiting (to be tried again) or dead.", "handler", "state")
-	m.deliverTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dwmon_delivery_duration_seconds",
-		Help: "How long handlers took.", Buckets: seconds}, []string{"handler"})
+	m.deliverTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "dwmon_delivery_duration_seconds",
+		Help: "How long handlers took.", Buckets: seconds,
+	}, []string{"handler"})
 	m.registry.MustRegister(m.passes, m.fetches, m.fetchTime, m.lastFetch, m.rows, m.fresh, m.skipped, m.verdicts, m.gaps, m.purged,
 		m.state, m.settled, m.deliveries, m.deliverTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

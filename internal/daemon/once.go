@@ -70,6 +70,7 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 	if err := a.route(ctx); err != nil {
 		return nil, err
 	}
+	a.catalog.quiet = true
 	if _, err := a.catalog.refresh(ctx, now, true); err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func (a *assembly) checkClock(ctx context.Context, now time.Time, once OnceOptio
 	if err != nil {
 		return err
 	}
-	if seen && !once.Force && now.Sub(time.Now()) > aheadAtMost {
+	if seen && !once.Force && time.Until(now) > aheadAtMost {
 		return ErrAhead
 	}
 	return nil

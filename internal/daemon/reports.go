@@ -136,6 +136,8 @@ func Validate(ctx context.Context, cfg *config.Config, paths []string) (faults [
 func readPath(path string) (*checkfile.Set, error) {
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &EnvironmentError{fmt.Errorf("there is no %s: name the checker files, or their folder, behind `dwmon validate` or with --checks", path)}
 	case err != nil:
 		return nil, &EnvironmentError{err}
 	case !info.IsDir():

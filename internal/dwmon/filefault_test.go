@@ -16,18 +16,30 @@ func TestFileFaultText(t *testing.T) {
 		fault FileFault
 		want  string
 	}{
-		{"with line, caret and hint", FileFault{File: "f", Line: 2, Column: 3, Severity: SeverityError, Message: "m", Hint: "h", LineText: "abcd"},
-			"f:2:3: m\n    abcd\n      ^\n    h\n"},
+		{
+			"with line, caret and hint",
+			FileFault{File: "f", Line: 2, Column: 3, Severity: SeverityError, Message: "m", Hint: "h", LineText: "abcd"},
+			"f:2:3: m\n    abcd\n      ^\n    h\n",
+		},
 		{"a warning says so", FileFault{File: "f", Line: 1, Column: 1, Severity: SeverityWarning, Message: "m"}, "f:1:1: warning: m\n"},
 		{"no place", FileFault{File: "f", Message: "m"}, "f: m\n"},
 		{"no file", FileFault{Message: "m"}, "m\n"},
-		{"tabs stay, wide characters count twice, marks not at all", FileFault{File: "f", Line: 1, Column: 6, Message: "m", LineText: "\t名e\u0301 x"},
-			"f:1:6: m\n    \t名e\u0301 x\n    \t    ^\n"},
+		{
+			"tabs stay, wide characters count twice, marks not at all",
+			FileFault{File: "f", Line: 1, Column: 6, Message: "m", LineText: "\t名e\u0301 x"},
+			"f:1:6: m\n    \t名e\u0301 x\n    \t    ^\n",
+		},
 		{"behind the end", FileFault{File: "f", Line: 1, Column: 99, Message: "m", LineText: "ab"}, "f:1:99: m\n    ab\n      ^\n"},
-		{"a long line is cut", FileFault{File: "f", Line: 1, Column: 201, Message: "m", LineText: long},
-			"f:1:201: m\n    …" + strings.Repeat("a", 60) + "X" + strings.Repeat("b", 39) + "…\n    " + strings.Repeat(" ", 61) + "^\n"},
-		{"no control character reaches the terminal", FileFault{File: "f\x1b", Line: 1, Column: 2, Message: "m", LineText: "\x1b[31m\xff"},
-			"f\ufffd:1:2: m\n    \ufffd[31m\ufffd\n     ^\n"},
+		{
+			"a long line is cut",
+			FileFault{File: "f", Line: 1, Column: 201, Message: "m", LineText: long},
+			"f:1:201: m\n    …" + strings.Repeat("a", 60) + "X" + strings.Repeat("b", 39) + "…\n    " + strings.Repeat(" ", 61) + "^\n",
+		},
+		{
+			"no control character reaches the terminal",
+			FileFault{File: "f\x1b", Line: 1, Column: 2, Message: "m", LineText: "\x1b[31m\xff"},
+			"f\ufffd:1:2: m\n    \ufffd[31m\ufffd\n     ^\n",
+		},
 	} {
 		if got := tt.fault.Text(); got != tt.want {
 			t.Errorf("%s:\n%q, want\n%q", tt.name, got, tt.want)

@@ -142,7 +142,7 @@ func Sight(p *Progress, c *Checker, daemon *time.Location, minute int64) (Sighti
 	zone := c.Zone(daemon)
 	s := Sighting{Checker: c, Zone: zone.String(), Minute: minute, New: p.ID == 0}
 	s.Returned = p.Off != nil
-	if !s.New && !s.Returned && p.Missing == nil && p.Revision == c.Revision && p.Zone == s.Zone {
+	if !s.New && !s.Returned && p.Revision == c.Revision && p.Zone == s.Zone {
 		return s, false
 	}
 	if s.Returned {

@@ -12,19 +12,20 @@ type State string
 
 const (
 	StateGood    State = "GOOD"
-	StatePending State = "PENDING" // not checked yet
+	StatePending State = "PENDING" // none of its lines was checked yet
 	StateUnknown State = "UNKNOWN"
 	StateBad     State = "BAD"
 )
 
-// rank orders states from best to worst.
+// rank orders states from best to worst. A line that was not checked yet says
+// nothing: what the others say counts.
 func (s State) rank() int {
 	switch s {
 	case StateBad:
 		return 3
 	case StateUnknown:
 		return 2
-	case StatePending:
+	case StateGood:
 		return 1
 	default:
 		return 0
@@ -178,17 +179,32 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 			s.Pending = p.Walk(at.Zone, at.CatchUp).Pending(at.Minute)
 		}
 	}
-	for _, f := range r.Faults {
-		switch {
-		case f.Severity == SeverityWarning:
-		case f.Hint != "":
-			say("%s; %s", f.Error(), f.Hint)
-		default:
-			say("%s", f.Error())
-		}
+	if text := firstFault(r.Faults); text != "" {
+		causes = append(causes, text)
 	}
 	s.Cause = strings.Join(causes, "; ")
 	return s
+}
+
+// firstFault is the first error of a file, how to mend it, and how many more there
+// are; empty for none.
+func firstFault(faults []FileFault) string {
+	text, more := "", 0
+	for _, f := range faults {
+		switch {
+		case f.Severity == SeverityWarning:
+		case text != "":
+			more++
+		case f.Hint != "":
+			text = f.Error() + "; " + f.Hint
+		default:
+			text = f.Error()
+		}
+	}
+	if more > 0 {
+		text += fmt.Sprintf("; and %d more: see `dwmon validate`", more)
+	}
+	return text
 }
 
 // last is the last minute that needs no more looking at.
@@ -222,10 +238,7 @@ func (r OffReason) explain() string {
 // linesState is the worst state of the lines, and since when: the earliest of
 // the lines that are in it; for GOOD, since the last line became so.
 func (p *Progress) linesState() (worst State, since *int64) {
-	worst = StateGood
-	if len(p.Lines) == 0 {
-		worst = StatePending
-	}
+	worst = StatePending
 	for _, l := range p.Lines {
 		if s := StateOf(l.Last); s.Worse(worst) {
 			worst = s

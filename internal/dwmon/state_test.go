@@ -36,21 +36,31 @@ func TestStateOfAChecker(t *testing.T) {
 		{"one bad", lines(lineWith(Good, minute(9)), lineWith(Bad, minute(3)), lineWith(Unknown, minute(2))), StateBad, minute(3), 0, ""},
 		{"two bad, since the first", lines(lineWith(Bad, minute(9)), lineWith(Bad, minute(3))), StateBad, minute(9), 0, ""},
 		{"unknown before pending", lines(lineWith(Unknown, minute(4)), lineWith(NoStatus, 0)), StateUnknown, minute(4), 0, ""},
-		{"pending before good", lines(lineWith(Good, minute(4)), lineWith(NoStatus, 0)), StatePending, minute(100), 0, ""},
-		{"a fetch that fails hides what was good", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Failing, p.Settled = fails, settled(8) }),
-			StateUnknown, minute(7), 8, "(4 in a row): refused"},
+		{"a line not checked yet says nothing", lines(lineWith(Good, minute(4)), lineWith(NoStatus, 0)), StateGood, minute(4), 0, ""},
+		{
+			"a fetch that fails hides what was good", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Failing, p.Settled = fails, settled(8) }),
+			StateUnknown, minute(7), 8, "(4 in a row): refused",
+		},
 		{"and what was bad is told", with(lines(lineWith(Bad, minute(9))), func(p *Progress) { p.Failing = fails }), StateUnknown, minute(7), 0, "BAD before"},
 		{"settled five minutes ahead is nothing", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Settled = settled(-5) }), StateGood, minute(9), 0, ""},
 		{"settled further ahead is", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Settled = settled(-6) }), StateUnknown, 0, 0, "dwmon settle a --to TIME"},
-		{"while it is off nothing is pending", with(lines(lineWith(Good, minute(90))), func(p *Progress) { p.Off, p.Settled = &Off{minute(80), OffAway}, settled(85) }),
-			StateGood, minute(90), 0, "off since 2025-06-15 22:40:00: its file is not there"},
+		{
+			"while it is off nothing is pending", with(lines(lineWith(Good, minute(90))), func(p *Progress) { p.Off, p.Settled = &Off{minute(80), OffAway}, settled(85) }),
+			StateGood, minute(90), 0, "off since 2025-06-15 22:40:00: its file is not there",
+		},
 		{"a walk that is one minute behind is on its way", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Settled = settled(1) }), StateGood, minute(9), 1, ""},
-		{"two minutes behind want an explanation", with(lines(lineWith(Unknown, minute(9))), func(p *Progress) { p.Settled = settled(2) }),
-			StateUnknown, minute(9), 2, "not checked since 2025-06-15 23:58:00: its source or plugin has not answered yet"},
-		{"never checked, and late", with(lines(lineWith(NoStatus, 0)), func(p *Progress) { p.Settled, p.Origin = nil, minute(1) }),
-			StatePending, minute(1), 11, "not checked since 2025-06-15 23:58:00"},
-		{"an error of several lines is one", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Failing = &Failing{Since: minute(7) * 1e6, Count: 1, Cause: "no\nwonder\n"} }),
-			StateUnknown, minute(7), 0, "(1 in a row): no; wonder"},
+		{
+			"two minutes behind want an explanation", with(lines(lineWith(Unknown, minute(9))), func(p *Progress) { p.Settled = settled(2) }),
+			StateUnknown, minute(9), 2, "not checked since 2025-06-15 23:58:00: its source or plugin has not answered yet",
+		},
+		{
+			"never checked, and late", with(lines(lineWith(NoStatus, 0)), func(p *Progress) { p.Settled, p.Origin = nil, minute(1) }),
+			StatePending, minute(1), 11, "not checked since 2025-06-15 23:58:00",
+		},
+		{
+			"an error of several lines is one", with(lines(lineWith(Good, minute(9))), func(p *Progress) { p.Failing = &Failing{Since: minute(7) * 1e6, Count: 1, Cause: "no\nwonder\n"} }),
+			StateUnknown, minute(7), 0, "(1 in a row): no; wonder",
+		},
 		{"without a first result", with(lines(lineWith(NoStatus, 0)), func(p *Progress) { p.Settled, p.Origin = nil, minute(2) }), StatePending, minute(2), 12, ""},
 	}
 	for _, c := range cases {

@@ -50,8 +50,10 @@ func (in *instance) do(ctx context.Context, c call, f func(context.Context, *pro
 func (in *instance) attempt(ctx context.Context, c call, f func(context.Context, *process) error) error {
 	places := in.places[c.kind]
 	if err := places.take(ctx); err != nil {
-		return &Error{Plugin: in.plugin, Instance: in.id, Op: c.op, Code: codes.Canceled,
-			Err: fmt.Errorf("it is at work for others, and no place came free: %w", err)}
+		return &Error{
+			Plugin: in.plugin, Instance: in.id, Op: c.op, Code: codes.Canceled,
+			Err: fmt.Errorf("it is at work for others, and no place came free: %w", err),
+		}
 	}
 	defer places.give()
 	p, err := in.ready(ctx, c.op, c.timeout)
@@ -78,8 +80,10 @@ func (in *instance) attempt(ctx context.Context, c call, f func(context.Context,
 func (in *instance) once(ctx context.Context, c call, p *process, f func(context.Context, *process) error) error {
 	defer p.done()
 	if !serves(p.describe, c.kind) {
-		return &Error{Plugin: in.plugin, Instance: in.id, Op: c.op, Code: codes.Unimplemented,
-			Err: fmt.Errorf("it is no %s: it serves %v", c.kind, kindsOf(p.describe))}
+		return &Error{
+			Plugin: in.plugin, Instance: in.id, Op: c.op, Code: codes.Unimplemented,
+			Err: fmt.Errorf("it is no %s: it serves %v", c.kind, kindsOf(p.describe)),
+		}
 	}
 	err := f(ctx, p)
 	var local *localError

@@ -293,12 +293,13 @@ func (p Plugin) withInstances(infos []InstanceInfo) Plugin {
 	if p.State != StateVerified && p.State != StateBroken {
 		return p
 	}
+	described := p.Err
 	at := len(worst)
 	for _, in := range p.Instances {
 		if i := slices.Index(worst, in.State); i >= 0 && i < at {
 			at, p.State, p.Err = i, in.State, ""
 			if in.State != StateReady {
-				p.Err = in.LastError
+				p.Err = cmp.Or(in.LastError, described) // at its first start it had no fault of its own yet
 			}
 		}
 	}

@@ -127,8 +127,10 @@ func (in *instance) ready(ctx context.Context, op string, patience time.Duration
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, &Error{Plugin: in.plugin, Instance: in.id, Op: op, State: state,
-				Err: fmt.Errorf("plugin %s is %s: %w", in.plugin, state, ctx.Err())}
+			return nil, &Error{
+				Plugin: in.plugin, Instance: in.id, Op: op, State: state,
+				Err: fmt.Errorf("plugin %s is %s: %w", in.plugin, state, ctx.Err()),
+			}
 		case <-timer.C:
 			return nil, in.notReady(op, state)
 		}

@@ -99,12 +99,24 @@ func (t Timings) withDefaults() Timings {
 		at  *time.Duration
 		def time.Duration
 	}{
-		{&t.Start, 10 * time.Second}, {&t.Configure, 30 * time.Second},
-		{&t.BackoffMin, 250 * time.Millisecond}, {&t.BackoffMax, time.Minute}, {&t.Stable, time.Minute},
-		{&t.CrashWindow, 10 * time.Minute}, {&t.Probe, 5 * time.Minute}, {&t.Recheck, 15 * time.Second},
-		{&t.HealthEvery, 30 * time.Second}, {&t.HealthTimeout, 2 * time.Second}, {&t.CrashWait, 3 * time.Second},
-		{&t.GetRows, time.Minute}, {&t.Handle, 10 * time.Second}, {&t.Purge, 5 * time.Second},
-		{&t.DrainCalls, 10 * time.Second}, {&t.Drain, 5 * time.Second}, {&t.Exit, 5 * time.Second}, {&t.Leave, 2 * time.Second},
+		{&t.Start, 10 * time.Second},
+		{&t.Configure, 30 * time.Second},
+		{&t.BackoffMin, 250 * time.Millisecond},
+		{&t.BackoffMax, time.Minute},
+		{&t.Stable, time.Minute},
+		{&t.CrashWindow, 10 * time.Minute},
+		{&t.Probe, 5 * time.Minute},
+		{&t.Recheck, 15 * time.Second},
+		{&t.HealthEvery, 30 * time.Second},
+		{&t.HealthTimeout, 2 * time.Second},
+		{&t.CrashWait, 3 * time.Second},
+		{&t.GetRows, time.Minute},
+		{&t.Handle, 10 * time.Second},
+		{&t.Purge, 5 * time.Second},
+		{&t.DrainCalls, 10 * time.Second},
+		{&t.Drain, 5 * time.Second},
+		{&t.Exit, 5 * time.Second},
+		{&t.Leave, 2 * time.Second},
 	} {
 		*d.at = cmp.Or(*d.at, d.def)
 	}

@@ -16,7 +16,8 @@ import (
 // sameAsProto compares our decoder with the protobuf library's on one message.
 func sameAsProto(t interface {
 	Fatalf(string, ...any)
-}, msg []byte) {
+}, msg []byte,
+) {
 	var want pluginv1.GetRowsResponse
 	wantErr := proto.Unmarshal(msg, &want)
 	f := framePool.Get().(*frame)

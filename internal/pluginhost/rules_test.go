@@ -430,8 +430,13 @@ func TestCheckDescribe(t *testing.T) {
 		min, host string
 		ok        bool
 	}{
-		{"", "1.0.0", true}, {"1.0.0", "1.0.0", true}, {"1.0.1", "1.0.0", false}, {"1.10.0", "1.9.9", false},
-		{"0.9.0", "1.0.0-rc1", true}, {"2.0.0", "devel", true}, {"junk", "1.0.0", true},
+		{"", "1.0.0", true},
+		{"1.0.0", "1.0.0", true},
+		{"1.0.1", "1.0.0", false},
+		{"1.10.0", "1.9.9", false},
+		{"0.9.0", "1.0.0-rc1", true},
+		{"2.0.0", "devel", true},
+		{"junk", "1.0.0", true},
 	}
 	for _, tt := range tests {
 		d := &pluginv1.DescribeResponse{Name: "x", Version: "1.0.0-rc.1+build", MinHostVersion: tt.min, Purger: &pluginv1.PurgerInfo{}}

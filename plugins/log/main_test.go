@@ -83,12 +83,18 @@ func TestLine(t *testing.T) {
 		{"at least", func(r *pluginsdk.Result) { r.MaxAllowed = nil }, "GOOD    " + head + "7 in 3m, want at least 5"},
 		{"at most", func(r *pluginsdk.Result) { r.MinRequired = nil }, "GOOD    " + head + "7 in 3m, want at most 20"},
 		{"exactly", func(r *pluginsdk.Result) { r.MinRequired, r.MaxAllowed = ptr(7), ptr(7) }, "GOOD    " + head + "7 in 3m, want exactly 7"},
-		{"an odd look-back, the reader's own zone", func(r *pluginsdk.Result) { r.LookbackSeconds, r.TimeZone = 86_401, "Local" },
-			"GOOD    billing/invoices  2023-11-14 23:14  7 in 86401s, want 5 to 20"},
-		{"a full hour", func(r *pluginsdk.Result) { r.MinuteLocalTime = "2023-11-14 23:00:00" },
-			"GOOD    billing/invoices  2023-11-14 23:00 Europe/Berlin  7 in 3m, want 5 to 20"},
-		{"an owner of several lines", func(r *pluginsdk.Result) { r.Owner = "a\nBAD\x1b[2J" },
-			"GOOD    " + head + "7 in 3m, want 5 to 20  owner a BAD [2J"},
+		{
+			"an odd look-back, the reader's own zone", func(r *pluginsdk.Result) { r.LookbackSeconds, r.TimeZone = 86_401, "Local" },
+			"GOOD    billing/invoices  2023-11-14 23:14  7 in 86401s, want 5 to 20",
+		},
+		{
+			"a full hour", func(r *pluginsdk.Result) { r.MinuteLocalTime = "2023-11-14 23:00:00" },
+			"GOOD    billing/invoices  2023-11-14 23:00 Europe/Berlin  7 in 3m, want 5 to 20",
+		},
+		{
+			"an owner of several lines", func(r *pluginsdk.Result) { r.Owner = "a\nBAD\x1b[2J" },
+			"GOOD    " + head + "7 in 3m, want 5 to 20  owner a BAD [2J",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := line(result(c.change)); got != c.want {

@@ -152,15 +152,8 @@ func (r *Rig) Close() {
 
 // NewHost is a host whose plugins folder, in dir, holds this program as a plugin.
 func NewHost(dir string) (*pluginhost.Host, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	plugins := filepath.Join(dir, "plugins")
-	if err := os.Mkdir(plugins, 0o700); err != nil {
-		return nil, err
-	}
-	if err := install(exe, filepath.Join(plugins, pluginsdk.FilePrefix+PluginName)); err != nil {
+	if err := Install(plugins); err != nil {
 		return nil, err
 	}
 	h, err := pluginhost.New(pluginhost.Options{Dir: plugins, RunDir: dir})
@@ -172,6 +165,18 @@ func NewHost(dir string) (*pluginhost.Host, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// Install makes a plugins folder that holds this program as a plugin.
+func Install(plugins string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(plugins, 0o700); err != nil {
+		return err
+	}
+	return install(exe, filepath.Join(plugins, pluginsdk.FilePrefix+PluginName))
 }
 
 // install links or copies a program.

@@ -15,9 +15,11 @@ const PluginName = "bench"
 // Feed is a source of the fake plugin: a table that grows between two fetches of
 // a checker, of which each gives the newest rows, newest first.
 type Feed struct {
-	// Rows is how many rows a fetch gives, Step how many are new each time.
-	Rows int `json:"rows"`
-	Step int `json:"step"`
+	// Rows is how many rows a fetch gives, Start how many the table has at the first
+	// (at least Rows), Step how many are new with each one after it.
+	Rows  int `json:"rows"`
+	Start int `json:"start,omitempty"`
+	Step  int `json:"step"`
 	// First is the timestamp of row 0 and Every the time between two rows;
 	// microseconds.
 	First int64 `json:"first"`
@@ -31,7 +33,7 @@ func (f Feed) Query() string {
 }
 
 // Head is how many rows the table has at the nth fetch, counted from 0.
-func (f Feed) Head(nth int) int { return f.Rows + nth*f.Step }
+func (f Feed) Head(nth int) int { return max(f.Start, f.Rows) + nth*f.Step }
 
 // Micros is the timestamp of a row.
 func (f Feed) Micros(row int) int64 { return f.First + int64(row)*f.Every }

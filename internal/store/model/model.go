@@ -290,7 +290,6 @@ func (t *tx) Sight(s dwmon.Sighting) (_ *dwmon.Progress, err error) {
 		c.Spans = append(c.Spans, OffSpan{p.Off.Since, s.Minute, p.Off.Reason})
 		p.Off = nil
 	}
-	p.Missing = nil
 	p.Revision, p.Zone = s.Checker.Revision, s.Zone
 	text := [2]string{p.Revision, p.Zone}
 	if c.revisions[text] == 0 {

@@ -146,7 +146,7 @@ func createSpill(dir string) (*os.File, error) {
 }
 
 func spillError(dir string, err error) error {
-	kind, hint := classify(err)
+	hint, kind := classify(err)
 	return &Error{Path: dir, Kind: kind, Err: fmt.Errorf("the new rows of a large result wait in a file here: %w", err), Hint: hint}
 }
 

@@ -95,7 +95,7 @@ func explain(path string, err error) error {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	kind, hint := classify(err)
+	hint, kind := classify(err)
 	if kind == nil {
 		return err
 	}
@@ -111,36 +111,36 @@ func explainStatement(path string, err error) error {
 	return explain(path, err)
 }
 
-func classify(err error) (kind error, hint string) {
+func classify(err error) (hint string, kind error) {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return ErrFull, hintFull
+		return hintFull, ErrFull
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return ErrPermission, hintPermission
+		return hintPermission, ErrPermission
 	case errors.Is(err, fs.ErrNotExist):
-		return ErrMissing, "create its folder or mend the path"
+		return "create its folder or mend the path", ErrMissing
 	}
 	code := sqliteCode(err)
 	if code == sqlite3.SQLITE_READONLY_DBMOVED {
-		return ErrReplaced, hintReplaced
+		return hintReplaced, ErrReplaced
 	}
 	switch code & 0xff {
 	case sqlite3.SQLITE_FULL:
-		return ErrFull, hintFull
+		return hintFull, ErrFull
 	case sqlite3.SQLITE_IOERR:
-		return ErrIO, "look at the disk and the system's log"
+		return "look at the disk and the system's log", ErrIO
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-		return ErrPermission, hintPermission
+		return hintPermission, ErrPermission
 	case sqlite3.SQLITE_CANTOPEN:
-		return ErrCannotOpen, "look at the rights of the file and its folder, and at the limit of open files"
+		return "look at the rights of the file and its folder, and at the limit of open files", ErrCannotOpen
 	case sqlite3.SQLITE_NOTADB:
-		return ErrNotDatabase, hintNotDatabase
+		return hintNotDatabase, ErrNotDatabase
 	case sqlite3.SQLITE_CORRUPT:
-		return ErrDamaged, "stop dwmon and put back a copy that `dwmon backup` has made"
+		return "stop dwmon and put back a copy that `dwmon backup` has made", ErrDamaged
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return ErrBusy, "end the other program's transaction"
+		return "end the other program's transaction", ErrBusy
 	}
-	return nil, ""
+	return "", nil
 }
 
 const (

@@ -67,16 +67,6 @@ func (c *progressCache) drop(name string) {
 	e.turn++
 }
 
-// dropID drops by id.
-func (c *progressCache) dropID(id int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.byName[c.names[id]]; e != nil {
-		e.progress = nil
-	}
-	c.epoch++
-}
-
 func (c *progressCache) dropAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -79,7 +79,7 @@ func (tx *Tx) sightChecker(before *dwmon.Progress, s dwmon.Sighting) error {
 	if s.Settled != nil {
 		settled = s.Settled
 	}
-	_, err = tx.exec(`UPDATE checkers SET revision_id = ?, settled = ?, missing_since = NULL, off_since = ?, off_reason = ? WHERE id = ?`,
+	_, err = tx.exec(`UPDATE checkers SET revision_id = ?, settled = ?, off_since = ?, off_reason = ? WHERE id = ?`,
 		revision, settled, since, reason, before.ID)
 	return err
 }

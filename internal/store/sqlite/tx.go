@@ -113,11 +113,6 @@ func (tx *Tx) dirty(name string) {
 	tx.afterCommit(func() { tx.db.progress.drop(name) })
 }
 
-// dirtyID is dirty for a checker whose name is not at hand.
-func (tx *Tx) dirtyID(checkerID int64) {
-	tx.afterCommit(func() { tx.db.progress.dropID(checkerID) })
-}
-
 // amend makes a change of this transaction in the cached progress too, where
 // there is one; cheaper than reading it again at each pass. change is given a
 // copy of its own, Lines included.
