@@ -50,10 +50,10 @@ build: bin/dwmon $(PLUGINS) ## build bin/dwmon and plugins/dwmon-plugin-*
 FORCE:
 
 bin/dwmon: FORCE
-	$(GO) build -ldflags '-X github.com/dwmon/dwmon/internal/daemon.Version=$(VERSION)' -o $@ ./cmd/dwmon
+	$(GO) build -ldflags '-s -w -X github.com/dwmon/dwmon/internal/daemon.Version=$(VERSION)' -o $@ ./cmd/dwmon
 
 plugins/dwmon-plugin-%: FORCE
-	$(GO) build -o $@ ./plugins/$*
+	$(GO) build -ldflags '-s -w' -o $@ ./plugins/$*
 
 .PHONY: test
 test: ## run all tests; DWMON_TEST_ALL=1 fails where a database server is missing
@@ -111,6 +111,7 @@ fuzz: ## try each fuzz target for FUZZTIME (10s)
 bench: ## measure, side by side, against the numbers to reach
 	$(GO) run ./internal/bench $(BENCHARGS)
 
+# Only what the demo runs: a newcomer waits for it.
 .PHONY: demo
-demo: build ## see it work: fake records that keep arriving, sample checkers, the daemon
+demo: bin/dwmon $(addprefix plugins/dwmon-plugin-,sqlite log retention) ## see it work: fake records that keep arriving, sample checkers, the daemon
 	bin/dwmon demo $(DEMOARGS)

@@ -38,8 +38,7 @@ type rowSink struct {
 	// unwatch ends the watch over the call's context.
 	unwatch func() bool
 
-	batch     *pluginv1.RowBatch
-	message   *pluginv1.GetRowsResponse
+	batch     *rowBatch
 	batchRows int
 
 	err    error // the first one; nothing is sent after it
@@ -63,14 +62,9 @@ func newRowSink(ctx context.Context, stream rowStream, batchRows int) *rowSink {
 	s := &rowSink{
 		stream:    stream,
 		batchRows: batchRows,
-		batch: &pluginv1.RowBatch{
-			Keys:         make([]byte, 0, MaxBatchKeyBytes),
-			KeyLengths:   make([]uint32, 0, batchRows),
-			TimestampsUs: make([]int64, 0, batchRows),
-		},
-		began: time.Now(),
+		batch:     newRowBatch(),
+		began:     time.Now(),
 	}
-	s.message = &pluginv1.GetRowsResponse{Event: &pluginv1.GetRowsResponse_Batch{Batch: s.batch}}
 	// The lock keeps a timer that fires at once from seeing a half-made sink.
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,17 +130,14 @@ func appendRow[K string | []byte](s *rowSink, key K, us int64) error {
 		return s.fail(CheckerError(fmt.Errorf("row %d: its time, %d microseconds since the epoch, is too far away; was it given in milliseconds or smaller units? divide by 1000",
 			s.rowNumber(), us)))
 	}
-	b := s.batch
-	if len(b.Keys) > 0 && len(b.Keys)+len(key) > MaxBatchKeyBytes {
+	if !s.batch.takes(len(key)) {
 		if err := s.flush(); err != nil {
 			return err
 		}
 	}
-	b.Keys = append(b.Keys, key...)
-	b.KeyLengths = append(b.KeyLengths, uint32(len(key)))
-	b.TimestampsUs = append(b.TimestampsUs, us)
+	addRow(s.batch, key, us)
 	s.rows++
-	if len(b.TimestampsUs) >= s.batchRows {
+	if s.batch.rows >= s.batchRows {
 		return s.flush()
 	}
 	return nil
@@ -168,12 +159,11 @@ func (s *rowSink) fail(err error) error {
 
 // flush sends the batch, if there is one, and empties it.
 func (s *rowSink) flush() error {
-	b := s.batch
-	if s.err != nil || len(b.TimestampsUs) == 0 {
+	if s.err != nil || s.batch.rows == 0 {
 		return s.err
 	}
-	err := s.send(s.message)
-	b.Keys, b.KeyLengths, b.TimestampsUs = b.Keys[:0], b.KeyLengths[:0], b.TimestampsUs[:0]
+	err := s.send(s.batch.encode())
+	s.batch.reset()
 	return err
 }
 

@@ -56,6 +56,9 @@ func (r *recorder) rows(t interface{ Fatalf(string, ...any) }, maxRows int) (all
 		if len(b.Keys) > MaxBatchKeyBytes && len(b.KeyLengths) > 1 {
 			t.Fatalf("a batch of %d rows has %d bytes of keys", len(b.KeyLengths), len(b.Keys))
 		}
+		if size := proto.Size(e); size > maxBatchBytes && len(b.KeyLengths) > 1 {
+			t.Fatalf("a batch of %d rows is a message of %d bytes", len(b.KeyLengths), size)
+		}
 		keys := b.Keys
 		for i, n := range b.KeyLengths {
 			all = append(all, row{string(keys[:n]), b.TimestampsUs[i]})
@@ -117,6 +120,27 @@ func TestRowSinkKeepsEveryRow(t *testing.T) {
 			t.Fatalf("the summary says %d rows, %d were appended", n, len(want))
 		}
 	})
+}
+
+// TestRowSinkFillsMessages: a batch is sent when the next row would not fit, not
+// long before.
+func TestRowSinkFillsMessages(t *testing.T) {
+	for _, length := range []int{24, 36, 100, 1000, 5000} {
+		var rec recorder
+		out := newRowSink(t.Context(), &rec, 0)
+		for i := range 3 * MaxBatchRows {
+			if err := out.AppendBytes(make([]byte, length), 1_700_000_000_000_000+int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out.abort()
+		rec.rows(t, MaxBatchRows)
+		for _, e := range rec.events {
+			if size := proto.Size(e); size+length+rowFraming+batchFraming <= maxBatchBytes {
+				t.Errorf("keys of %d bytes: a message of %d bytes was sent though another row would fit", length, size)
+			}
+		}
+	}
 }
 
 func TestRowSinkRefuses(t *testing.T) {

@@ -459,8 +459,10 @@ func TestCheckHandler(t *testing.T) {
 }
 
 func TestWhatIsNotServedIsUnimplemented(t *testing.T) {
-	c := serve(t, pluginsdk.Plugin{Name: "test", Version: "1.0.0",
-		CheckHandler: pluginsdk.CheckHandlerFunc(func(context.Context, pluginsdk.CheckEvent) error { return nil })})
+	c := serve(t, pluginsdk.Plugin{
+		Name: "test", Version: "1.0.0",
+		CheckHandler: pluginsdk.CheckHandlerFunc(func(context.Context, pluginsdk.CheckEvent) error { return nil }),
+	})
 	_, _, rows := c.fetch(t.Context(), &pluginv1.GetRowsRequest{})
 	_, purge := c.purger.IdentifyOld(t.Context(), &pluginv1.IdentifyOldRequest{})
 	_, notice := c.handler.HandleNotice(t.Context(), &pluginv1.HandleNoticeRequest{})
@@ -475,11 +477,13 @@ func TestWhatIsNotServedIsUnimplemented(t *testing.T) {
 func TestPurger(t *testing.T) {
 	var got pluginsdk.PurgeInput
 	answer := pluginsdk.Keep()
-	c := serve(t, pluginsdk.Plugin{Name: "test", Version: "1.0.0",
+	c := serve(t, pluginsdk.Plugin{
+		Name: "test", Version: "1.0.0",
 		Purger: pluginsdk.PurgerFunc(func(_ context.Context, in pluginsdk.PurgeInput) (pluginsdk.Cutoff, error) {
 			got = in
 			return answer, nil
-		})})
+		}),
+	})
 	req := &pluginv1.IdentifyOldRequest{NowEpoch: 100, NewestEpoch: 90, KeepFromEpoch: 80}
 	resp, err := c.purger.IdentifyOld(t.Context(), req)
 	if err != nil || resp.DeleteOlderThanEpoch != nil {
@@ -525,8 +529,12 @@ func TestConfigure(t *testing.T) {
 	t.Run("junk, good, the same again, junk, others", func(t *testing.T) {
 		c := serve(t, newPlugin())
 		for _, step := range []struct{ raw, code string }{
-			{`{"dns": "x"}`, "MISSING_SETTING"}, {`[]`, "BAD_SETTING"}, {`{"dsn": "x"}`, ""}, {` {"dsn":"x"} `, ""},
-			{`junk`, "BAD_SETTING"}, {`{"dsn": "y"}`, "ALREADY_CONFIGURED"},
+			{`{"dns": "x"}`, "MISSING_SETTING"},
+			{`[]`, "BAD_SETTING"},
+			{`{"dsn": "x"}`, ""},
+			{` {"dsn":"x"} `, ""},
+			{`junk`, "BAD_SETTING"},
+			{`{"dsn": "y"}`, "ALREADY_CONFIGURED"},
 		} {
 			ds, err := configure(c, step.raw)
 			if err != nil {

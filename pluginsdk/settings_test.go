@@ -59,32 +59,40 @@ func TestSettings(t *testing.T) {
 		{name: "null is as good as left out", raw: `{"dsn":"x","port":null,"tls":null}`, want: base(func(*testSettings) {})},
 		{name: "a list replaces the default one", raw: `{"dsn":"x","tags":["a"]}`, want: base(func(s *testSettings) { s.Tags = []string{"a"} })},
 		{name: "an object adds to the default one", raw: `{"dsn":"x","tls":{"ca":"f"}}`, want: base(func(s *testSettings) { s.TLS.CA = "f" })},
-		{name: "embedded, pointers, lists and maps", raw: `{"dsn":"x","region":"eu","proxy":{"ca":"p"},"hosts":[{"ca":"1"},{"verify":true}],"labels":{"a":"b"},"any":{"n":9007199254740993}}`,
+		{
+			name: "embedded, pointers, lists and maps", raw: `{"dsn":"x","region":"eu","proxy":{"ca":"p"},"hosts":[{"ca":"1"},{"verify":true}],"labels":{"a":"b"},"any":{"n":9007199254740993}}`,
 			want: base(func(s *testSettings) {
 				s.Region, s.Proxy, s.Hosts = "eu", &tlsSettings{CA: "p"}, []tlsSettings{{CA: "1"}, {Verify: true}}
 				s.Labels, s.Any = map[string]string{"a": "b"}, map[string]any{"n": json.Number("9007199254740993")}
-			})},
+			}),
+		},
 		{name: "durations", raw: `{"dsn":"x","timeout":"400d"}`, want: base(func(s *testSettings) { s.Timeout = Duration(400 * 24 * time.Hour) })},
-		{name: "the environment fills what is missing", raw: `{}`,
+		{
+			name: "the environment fills what is missing", raw: `{}`,
 			env: map[string]string{"SDK_TEST_DSN": "123", "SDK_TEST_TIMEOUT": "90s", "SDK_TEST_PORT": "1", "SDK_TEST_TAGS": `["e"]`},
 			want: base(func(s *testSettings) {
 				s.DSN, s.Timeout, s.Port, s.Tags = "123", Duration(90*time.Second), 1, []string{"e"}
-			})},
+			}),
+		},
 		{name: "settings beat the environment", raw: `{"dsn":"x"}`, env: map[string]string{"SDK_TEST_DSN": "y"}, want: base(func(*testSettings) {})},
 		{name: "missing", raw: `{}`, faults: []string{`/dsn: setting "dsn" is missing: set it under settings, or the environment variable SDK_TEST_DSN`}},
 		{name: "empty is missing", raw: `{"dsn":""}`, faults: []string{`/dsn: setting "dsn" is missing`}},
 		{name: "all faults at once, and near names", raw: `{"dns":"x","prot":1,"tls":{"verfy":1},"hosts":[{"zzzzzz":1}],"qqqq/b":1}`, faults: []string{
 			`/dsn: setting "dsn" is missing`, `/tls/verfy: setting "tls.verfy" is unknown; did you mean "verify"?`,
 			`/hosts/0/zzzzzz: setting "hosts.0.zzzzzz" is unknown; there are ca, verify`,
-			`/dns: setting "dns" is unknown; did you mean "dsn"?`, `/prot: setting "prot" is unknown; did you mean "port"?`, `/qqqq~1b: setting "qqqq/b" is unknown; there are region, dsn`}},
+			`/dns: setting "dns" is unknown; did you mean "dsn"?`, `/prot: setting "prot" is unknown; did you mean "port"?`, `/qqqq~1b: setting "qqqq/b" is unknown; there are region, dsn`,
+		}},
 		{name: "wrong types", raw: `{"dsn":1,"timeout":5,"port":"x","ratio":"y","tags":"z","labels":[],"tls":3}`, faults: []string{
 			`/dsn: setting "dsn": want a text, not a JSON number`, `/timeout: setting "timeout": 5 is no duration`,
 			`/port: setting "port": want a whole number, not a JSON string`, `/ratio: setting "ratio": want a number, not a JSON string`,
-			`/tags: setting "tags": want a list`, `/labels: setting "labels": want a JSON object`, `/tls: setting "tls": want a JSON object`}},
+			`/tags: setting "tags": want a list`, `/labels: setting "labels": want a JSON object`, `/tls: setting "tls": want a JSON object`,
+		}},
 		{name: "a number with a part", raw: `{"dsn":"x","port":1.5}`, faults: []string{`/port: setting "port": want a whole number`}},
 		{name: "duration without a unit", raw: `{"dsn":"x","timeout":"5"}`, faults: []string{`/timeout: setting "timeout": "5" is no duration`}},
-		{name: "environment of a wrong type", raw: `{"dsn":"x"}`, env: map[string]string{"SDK_TEST_PORT": "abc"},
-			faults: []string{`/port: the environment variable SDK_TEST_PORT, for setting "port": want a whole number`}},
+		{
+			name: "environment of a wrong type", raw: `{"dsn":"x"}`, env: map[string]string{"SDK_TEST_PORT": "abc"},
+			faults: []string{`/port: the environment variable SDK_TEST_PORT, for setting "port": want a whole number`},
+		},
 		{name: "no object", raw: `[1]`, faults: []string{`: settings: want a JSON object`}},
 		{name: "no JSON", raw: `{`, faults: []string{`: settings: want a JSON object`}},
 		{name: "case matters", raw: `{"dsn":"x","Port":1}`, faults: []string{`/Port: setting "Port" is unknown; did you mean "port"?`}},

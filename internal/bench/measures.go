@@ -1,0 +1,26 @@
+package main
+
+// measures are the rows in order. Their numbers are kept when a row goes.
+var measures = []measure{
+	{row: 1, what: "fetch of 10,000 rows over a raw unix-socket frame", reach: []reach{atMost(4, "×")}, measure: fetchOverRaw},
+	{row: 2, what: "allocations of that fetch in the daemon", reach: []reach{atMost(150, "")}, measure: fetchAllocations},
+	{row: 3, what: "dedupe, nothing new, 1M rows, faster than C", parts: keyKinds, reach: []reach{atLeast(50, "×")}, measure: dedupeNothingNew},
+	{row: 4, what: "dedupe, 1 % new, 1M rows, faster than C", parts: keyKinds, reach: []reach{atLeast(10, "×")}, measure: dedupeSomeNew},
+	{row: 5, what: "first batch after a start over C", parts: keyKinds, reach: []reach{atMost(2.5, "×")}, measure: firstBatch},
+	{row: 6, what: "a pass on 10M rows of history over one on 100k", reach: []reach{atMost(1.15, "×")}, measure: growth},
+	{row: 7, what: "walk of 14,400 minutes over one index scan in C", reach: []reach{atMost(2.5, "×")}, measure: walkOverScan},
+	{row: 8, what: "that walk faster than a COUNT per minute", reach: []reach{atLeast(250, "×")}, measure: walkOverCounts},
+	{
+		row: 9, what: "checkers a minute, 10,000 rows each", parts: []string{"1 % new", "nothing new"},
+		reach: []reach{atLeast(45_000, ""), atLeast(90_000, "")}, measure: checkersAMinute,
+	},
+	{row: 10, what: "memory for 100 checkers of 10,000 keys", reach: []reach{atMost(60, " MiB")}, measure: memoryOfMany},
+	{row: 11, what: "peak memory on 1M rows of history over 100k", reach: []reach{atMost(1.1, "×")}, measure: peakByHistory},
+	{row: 12, what: "a result of 1M rows: peak memory above idle", parts: []string{"daemon", "plugin"}, reach: []reach{atMost(64, " MiB")}, measure: largeResult},
+	{
+		row: 13, what: "plugin: start to ready; small call over raw trip", parts: []string{"start", "call"},
+		reach: []reach{atMost(80, " ms"), atMost(10, "×")}, measure: startAndCall,
+	},
+	{row: 14, what: "back after a day: 1,000 checkers, 1.44M checks", reach: []reach{atMost(90, " s")}, measure: backAfterADay},
+	{row: 15, what: "at rest, 100 small checkers a minute: CPU of a core", reach: []reach{atMost(0.5, " %")}, measure: atRest},
+}

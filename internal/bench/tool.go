@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tool is a running sqlite3 command line tool: SQLite in C, with the settings of
+// the store's own connection.
+type tool struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+	dir string
+}
+
+func startTool(database string) (*tool, error) {
+	path, err := exec.LookPath("sqlite3")
+	if err != nil {
+		return nil, fmt.Errorf("%w: the sqlite3 command line tool is not there to compare with", errMissing)
+	}
+	t := &tool{cmd: exec.Command(path, "-batch", "-bail", database), dir: filepath.Dir(database)}
+	if t.in, err = t.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := t.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	t.out = bufio.NewReader(out)
+	t.cmd.Stderr = os.Stderr
+	if err := t.cmd.Start(); err != nil {
+		return nil, err
+	}
+	_, err = t.run("PRAGMA journal_mode = WAL;\nPRAGMA synchronous = FULL;\nPRAGMA cache_size = -16384;\n")
+	return t, err
+}
+
+const endMark = "end of answer"
+
+// run has SQL run and gives what it printed.
+func (t *tool) run(script string) (string, error) {
+	if _, err := fmt.Fprintf(t.in, "%s\n.print '%s'\n", script, endMark); err != nil {
+		return "", fmt.Errorf("sqlite3: %w", err)
+	}
+	var answer strings.Builder
+	for {
+		line, err := t.out.ReadString('\n')
+		if err != nil {
+			return "", fmt.Errorf("sqlite3 has ended: %w", err)
+		}
+		if strings.TrimSpace(line) == endMark {
+			return strings.TrimSpace(answer.String()), nil
+		}
+		answer.WriteString(line)
+	}
+}
+
+// time runs a script from a file and gives how long it took and what it printed.
+func (t *tool) time(script string) (time.Duration, string, error) {
+	f, err := os.CreateTemp(t.dir, "script-*.sql")
+	if err != nil {
+		return 0, "", err
+	}
+	defer os.Remove(f.Name())
+	if _, err := io.WriteString(f, script); err != nil {
+		return 0, "", err
+	}
+	if err := f.Close(); err != nil {
+		return 0, "", err
+	}
+	start := time.Now()
+	out, err := t.run(".read '" + f.Name() + "'")
+	return time.Since(start), out, err
+}
+
+// side is SQL whose answer is known, run n times over, as a side of a comparison.
+func (t *tool) side(n int, script, want string) side {
+	return func(context.Context) (time.Duration, error) {
+		took, got, err := t.time(strings.Repeat(script+"\n", n))
+		if err == nil {
+			err = sameAnswer(got, strings.TrimSpace(strings.Repeat(want+"\n", n)))
+		}
+		return took / time.Duration(n), err
+	}
+}
+
+func sameAnswer(got, want string) error {
+	if got != want {
+		return fmt.Errorf("sqlite3 answered %q, want %q", got, want)
+	}
+	return nil
+}
+
+func (t *tool) close() {
+	_ = t.in.Close()
+	_ = t.cmd.Wait()
+}
