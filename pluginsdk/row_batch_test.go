@@ -22,13 +22,13 @@ func TestRowBatchIsWrittenAsProtobufDoes(t *testing.T) {
 		for i := range rapid.IntRange(1, 20).Draw(t, "rows") {
 			key := bytes.Repeat([]byte{byte(i)}, length.Draw(t, "length"))
 			us := micros.Draw(t, "us")
+			if !b.takes(len(key)) {
+				break
+			}
 			addRow(b, key, us)
 			want.Keys = append(want.Keys, key...)
 			want.KeyLengths = append(want.KeyLengths, uint32(len(key)))
 			want.TimestampsUs = append(want.TimestampsUs, us)
-			if len(want.Keys) > MaxKeyBytes { // no batch is larger
-				break
-			}
 		}
 		got, err := proto.Marshal(b.encode())
 		if err != nil {
