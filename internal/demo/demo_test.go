@@ -60,8 +60,8 @@ func TestCreateWithoutPluginsNamesNone(t *testing.T) {
 	if err := demo.Create(dir, ""); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(config.LoadOptions{Path: filepath.Join(dir, demo.ConfigFile), Dir: "/work"})
-	if err != nil || cfg.Plugins != "/work/plugins" {
+	cfg, err := config.Load(config.LoadOptions{Path: filepath.Join(dir, demo.ConfigFile), Dir: "/srv"})
+	if err != nil || cfg.Plugins != "/srv/plugins" {
 		t.Errorf("plugins %v, error %v", cfg, err)
 	}
 }

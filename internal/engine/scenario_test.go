@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"os"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -9,8 +10,16 @@ import (
 	"github.com/dwmon/dwmon/internal/store/model"
 )
 
+// TestLivesAsTheModelDoes lives a hundred scenarios, and thousands where
+// everything is tested.
 func TestLivesAsTheModelDoes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		enginetest.Live(t, enginetest.Options{Store: model.New()})
-	})
+	rounds := 1
+	if os.Getenv("DWMON_TEST_ALL") == "1" {
+		rounds = 20
+	}
+	for range rounds {
+		rapid.Check(t, func(t *rapid.T) {
+			enginetest.Live(t, enginetest.Options{Store: model.New()})
+		})
+	}
 }
