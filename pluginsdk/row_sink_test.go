@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,15 @@ type row struct {
 // recorder is a stream that keeps what it is sent, serialised at once as gRPC
 // does.
 type recorder struct {
+	mu     sync.Mutex // the sink sends from its timer too
 	events []*pluginv1.GetRowsResponse
 	fail   error
+}
+
+func (r *recorder) sent() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events)
 }
 
 func (r *recorder) Send(m *pluginv1.GetRowsResponse) error {
@@ -39,6 +47,8 @@ func (r *recorder) Send(m *pluginv1.GetRowsResponse) error {
 	if err := proto.Unmarshal(raw, &c); err != nil {
 		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.events = append(r.events, &c)
 	return nil
 }
@@ -232,7 +242,7 @@ func TestRowSinkShowsThatASlowSourceLives(t *testing.T) {
 		if err := out.AppendMicros("a", 1); err != nil {
 			t.Fatal(err)
 		}
-		if len(rec.events) != 0 {
+		if rec.sent() != 0 {
 			t.Fatal("a batch was sent at once")
 		}
 		<-time.After(flushEvery)
@@ -242,8 +252,8 @@ func TestRowSinkShowsThatASlowSourceLives(t *testing.T) {
 		}
 		<-time.After(10 * flushEvery)
 		synctest.Wait()
-		if len(rec.events) != 1 {
-			t.Fatalf("without rows, %d messages were sent", len(rec.events))
+		if rec.sent() != 1 {
+			t.Fatalf("without rows, %d messages were sent", rec.sent())
 		}
 		if err := out.finish(); err != nil {
 			t.Fatal(err)
@@ -252,10 +262,10 @@ func TestRowSinkShowsThatASlowSourceLives(t *testing.T) {
 		if err := out.AppendMicros("late", 1); err == nil {
 			t.Error("a row was taken after the fetch had ended")
 		}
-		n := len(rec.events)
+		n := rec.sent()
 		<-time.After(10 * flushEvery)
 		synctest.Wait()
-		if len(rec.events) != n {
+		if rec.sent() != n {
 			t.Error("something was sent after the end")
 		}
 	})
