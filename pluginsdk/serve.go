@@ -78,8 +78,8 @@ func serveArgs(p Plugin, args []string, stdout, stderr io.Writer) int {
 func explain(w io.Writer, p *Plugin, program string) {
 	fmt.Fprintf(w, `%[1]s is a plugin of dwmon (%[2]s); dwmon starts it.
 
-Try it:      dwmon plugin test %[3]s
 Install it:  put it into the plugins folder as %[4]s%[1]s
+Look at it:  dwmon plugin list
 About it:    %[3]s describe [--json]
 Debug it:    %[3]s --debug
 `, p.Name, joinKinds(p.kinds()), program, FilePrefix)
