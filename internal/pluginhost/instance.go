@@ -186,6 +186,9 @@ func (in *instance) run() {
 	b := breaker{t: in.host.t, rand: rand.Float64}
 	for {
 		in.set(StateStarting, nil, nil)
+		// Before the start looks at the file: one that comes or changes from here on
+		// is another one.
+		was := in.host.fingerprint(in.plugin)
 		p, err := in.launch(in.life)
 		if err == nil {
 			b.ready(time.Now())
@@ -198,7 +201,7 @@ func (in *instance) run() {
 		state, wait := b.failed(time.Now(), failureOf(err))
 		in.report(state, wait, err)
 		in.set(state, nil, err)
-		if in.pause(state, wait) {
+		if in.pause(state, wait, was) {
 			b.forgive()
 		}
 	}
@@ -224,10 +227,9 @@ func (in *instance) report(state State, wait time.Duration, err error) {
 		"state", string(state), "again_in", wait.Round(time.Millisecond).String(), "err", err)
 }
 
-// pause waits before the next start. true: the file or the settings may be other
-// ones now.
-func (in *instance) pause(state State, wait time.Duration) bool {
-	was := in.host.fingerprint(in.plugin)
+// pause waits before the next start; was is the fingerprint of the file that could
+// not run. true: the file or the settings may be other ones now.
+func (in *instance) pause(state State, wait time.Duration, was string) bool {
 	for {
 		timer := time.NewTimer(wait)
 		select {
