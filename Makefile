@@ -18,8 +18,13 @@ ifeq ($(VERSION),)
 VERSION := 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed -n 's/^[0-9a-f]\{4,\}$$/+g&/p')
 endif
 
-# Each folder below plugins with a main.go is a plugin of that name.
-PLUGINS  := $(patsubst plugins/%/main.go,plugins/dwmon-plugin-%,$(wildcard plugins/*/main.go))
+# Each folder below plugins with a main.go is a plugin of that name. Those with a
+# go.mod of their own bring heavy drivers, and are built by `make heavy` only.
+HEAVY    := $(patsubst plugins/%/go.mod,%,$(wildcard plugins/*/go.mod))
+PLUGINS  := $(addprefix plugins/dwmon-plugin-,$(filter-out $(HEAVY),$(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))))
+
+# A module of somebody else's, as far as Go knows: it has our public SDK only.
+EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
 
 # One way of compiling for programs, tests and linters: the translated C code of
 # SQLite takes minutes, and would be compiled once for each.
@@ -27,7 +32,7 @@ export CGO_ENABLED := 0
 export GOFLAGS := -trimpath
 
 # Our Go code: .tools and whatever else lies about is not ours to format.
-GO_DIRS := $(wildcard checks cmd internal plugins pluginsdk proto)
+GO_DIRS := $(wildcard checks cmd examples internal plugins pluginsdk proto)
 
 TOOL := $(GO) tool -modfile=internal/tools/go.mod
 BUF_VERSION := 1.75.0
@@ -58,6 +63,17 @@ plugins/dwmon-plugin-%: FORCE
 .PHONY: test
 test: ## run all tests; DWMON_TEST_ALL=1 fails where a database server is missing
 	$(GO) test -timeout 10m ./...
+	@for module in $(EXAMPLES); do (set -x; cd $$module && $(GO) test ./...); done
+
+# DuckDB is a C++ library.
+.PHONY: heavy
+heavy: ## build and test the plugins with heavy drivers: duckdb, bigquery, snowflake
+	@for name in $(HEAVY); do ( \
+		set -x; cd plugins/$$name; \
+		if [ $$name = duckdb ]; then export CGO_ENABLED=1; fi; \
+		$(GO) mod tidy -diff; $(GO) vet ./...; $(GO) test -timeout 10m ./...; \
+		$(GO) build -ldflags '-s -w' -o ../dwmon-plugin-$$name . \
+	) || exit 1; done
 
 .PHONY: race
 race: ## run the tests under the race detector, but for those that need SQLite
@@ -67,6 +83,7 @@ race: ## run the tests under the race detector, but for those that need SQLite
 .PHONY: lint
 lint: ## look for mistakes: go vet, staticcheck, gofumpt
 	$(GO) vet ./...
+	@for module in $(EXAMPLES); do (set -x; cd $$module && $(GO) vet ./...); done
 	$(TOOL) staticcheck ./...
 	@unformatted=$$($(TOOL) gofumpt -l $(GO_DIRS)); \
 	if [ -n "$$unformatted" ]; then printf 'not formatted; run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
@@ -98,6 +115,7 @@ verify: $(BUF) ## check that generated code, formats and go.mod are up to date
 	@unformatted=$$(gofmt -l $(GO_DIRS)); \
 	if [ -n "$$unformatted" ]; then printf 'not formatted; run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
 	$(GO) mod tidy -diff
+	@for module in $(EXAMPLES); do (set -x; cd $$module && $(GO) mod tidy -diff); done
 	$(GO) mod verify
 
 .PHONY: fuzz

@@ -32,16 +32,29 @@
 // context (checker, query, extra JSON), so that a restart loses nothing. At the
 // end the calls in flight finish and Shutdown is called.
 //
+// Settings are read into the struct that Plugin.Settings points to, from what the
+// operator has written and, for what that leaves out, from the environment. The
+// struct's tags say which variable, what is required and what is secret; the schema
+// is made from them. What is wrong is said with the setting's name and the
+// variable's, all faults at once.
+//
 // # Errors
 //
 // An error says whose fault it is: CheckerError, ConfigError, CredentialsError,
 // Retryable, Permanent. Any other error is looked at: a network that is down is
 // retried, everything else counts as a fault of the plugin. A row getter that
 // returns an error has brought nothing: a failed fetch is never a count. A panic
-// fails the call, and the next call works.
+// fails the call, and the next call works. In tests ClassOf tells the classes apart.
 //
 // # Output
 //
 // Logger writes to dwmon's log. Anything printed to standard output or standard
 // error arrives there too, as a warning, and cannot disturb the protocol.
+//
+// # Tests
+//
+// The kinds are interfaces of one method: tests call them, with a plugintest.Sink
+// for the rows. plugintest.Run tries on a plugin what dwmon asks of all. Package
+// sqlrows sends what a *sql.Rows brings. The folder examples/acme-plugin of the
+// repository is a whole plugin to copy.
 package pluginsdk

@@ -45,6 +45,61 @@ func Retryable(err error, after time.Duration) error {
 // its receiver refuses. nil stays nil.
 func Permanent(err error) error { return newCallError(classPermanent, err) }
 
+// Class says whose fault an error is, as the host learns it.
+type Class string
+
+const (
+	ClassConfig      Class = "config"      // settings or environment are wrong: ConfigError
+	ClassChecker     Class = "checker"     // query, source or extra is wrong: CheckerError
+	ClassCredentials Class = "credentials" // refused credentials: CredentialsError
+	ClassRetryable   Class = "retryable"   // may work later: Retryable
+	ClassPermanent   Class = "permanent"   // will never work: Permanent
+	ClassNetwork     Class = "network"     // source or receiver cannot be reached; tried again
+	ClassTime        Class = "time"        // the time was not enough
+	ClassOther       Class = "other"       // none of these: counts as a fault of the plugin
+)
+
+// ClassOf is the class of an error that a plugin returns while the call goes on; ""
+// for nil. It is for tests: to act on an error of one's own, compare the error.
+func ClassOf(err error) Class {
+	if err == nil {
+		return ""
+	}
+	ce := classify(context.Background(), err)
+	if ce.class.reason == ReasonOther {
+		return classOfCode(ce.class.code)
+	}
+	return Class(strings.ToLower(ce.class.reason))
+}
+
+// classOfCode is what the host makes of the status of another gRPC service.
+func classOfCode(c codes.Code) Class {
+	switch c {
+	case codes.Unavailable, codes.Aborted:
+		return ClassRetryable
+	case codes.DeadlineExceeded:
+		return ClassTime
+	case codes.InvalidArgument, codes.NotFound, codes.OutOfRange, codes.ResourceExhausted:
+		return ClassChecker
+	case codes.FailedPrecondition:
+		return ClassConfig
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return ClassCredentials
+	default:
+		return ClassOther
+	}
+}
+
+// RetryAfter is how long Retryable asks to wait with another try; 0 for any other
+// error.
+func RetryAfter(err error) time.Duration {
+	var ce *callError
+	if errors.As(err, &ce) {
+		return ce.after
+	}
+	return 0
+}
+
 // class is what kind of error a call ended with.
 type class struct {
 	code   codes.Code

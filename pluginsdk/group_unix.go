@@ -3,6 +3,7 @@
 package pluginsdk
 
 import (
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -13,4 +14,9 @@ func endGroup() {
 	if pid := os.Getpid(); syscall.Getpgrp() == pid {
 		_ = syscall.Kill(-pid, syscall.SIGTERM)
 	}
+}
+
+func ownedByUs(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Getuid()
 }

@@ -18,6 +18,10 @@ func Logger(ctx context.Context) *slog.Logger {
 	return slog.Default()
 }
 
+// RequestID is what the log calls the call that ctx belongs to; empty outside one,
+// and where the host gives none.
+func RequestID(ctx context.Context) string { return scopeOf(ctx).request }
+
 // StateDir is a folder of this instance's own, or empty where the host gives
 // none. ctx is that of Setup or of a call.
 func StateDir(ctx context.Context) string {
@@ -39,6 +43,7 @@ func InstanceID(ctx context.Context) string {
 // scope is what a call's context carries.
 type scope struct {
 	log      *slog.Logger
+	request  string
 	receipts *receipts
 	instance *instance
 }

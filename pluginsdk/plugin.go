@@ -35,7 +35,9 @@ type Plugin struct {
 	//	secret:"true"      never shown
 	//	doc:"what it is"   for the schema and `describe`
 	//
-	// A setting that the struct does not have is an error.
+	// Fields may be structs, lists, maps and pointers of those, and whatever decodes
+	// itself from JSON or text. A time.Duration or Duration is given as a text such
+	// as "90s". A setting that the struct does not have is an error.
 	Settings any
 	// Setup is called once, after Settings is filled and before any other call.
 	// ConfigError or CredentialsError: the settings are wrong. Retryable, or a

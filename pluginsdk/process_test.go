@@ -373,7 +373,8 @@ func TestByHand(t *testing.T) {
 		stdout, stderr string // the beginning
 		code           int
 	}{
-		{nil, "", "fixture is a plugin of dwmon (row_getter); dwmon starts it.\n\nInstall it:  put it into the plugins folder as dwmon-plugin-fixture\n", 64},
+		{nil, "", "fixture is a plugin of dwmon (row_getter); dwmon starts it.\n\nInstall it:  put it into the plugins folder as dwmon-plugin-fixture\n" +
+			"Look at it:  dwmon plugin list\nTry it:      dwmon plugin test ", 64},
 		{[]string{"--version"}, "dwmon-plugin-fixture 0.1.0\n", "", 0},
 		{[]string{"describe"}, "fixture 0.1.0: for tests\n\nkinds      row_getter\n", "", 0},
 		{[]string{"describe", "--json"}, "{\n  \"name\": \"fixture\",\n", "", 0},

@@ -64,13 +64,21 @@ func schemaOfField(f field, def reflect.Value, outer []reflect.Type) map[string]
 		return p
 	}
 	if def.IsValid() && !def.IsZero() && !isPlainStruct(f.typ) {
-		p["default"] = def.Interface()
+		p["default"] = defaultOf(def)
 	}
 	return p
 }
 
+// defaultOf is a default as it would be given.
+func defaultOf(def reflect.Value) any {
+	if def.Type() == stdDuration {
+		return Duration(def.Int())
+	}
+	return def.Interface()
+}
+
 func schemaOfType(t reflect.Type, def reflect.Value, outer []reflect.Type) map[string]any {
-	if t == reflect.TypeFor[Duration]() {
+	if t == reflect.TypeFor[Duration]() || t == stdDuration {
 		return map[string]any{"type": "string", "pattern": "^[0-9]+[smhd]$"}
 	}
 	if isLeaf(t) {

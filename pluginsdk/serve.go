@@ -80,6 +80,7 @@ func explain(w io.Writer, p *Plugin, program string) {
 
 Install it:  put it into the plugins folder as %[4]s%[1]s
 Look at it:  dwmon plugin list
+Try it:      dwmon plugin test %[3]s
 About it:    %[3]s describe [--json]
 Debug it:    %[3]s --debug
 `, p.Name, joinKinds(p.kinds()), program, FilePrefix)

@@ -17,12 +17,12 @@ import (
 )
 
 func init() {
-	hook.Register = func(r grpc.ServiceRegistrar, plugin any) error {
+	hook.Register = func(r grpc.ServiceRegistrar, plugin any, log *slog.Logger) error {
 		p := plugin.(Plugin)
 		if err := p.check(); err != nil {
 			return fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		newServer(p, slog.Default(), new(slog.LevelVar)).register(r)
+		newServer(p, log, new(slog.LevelVar)).register(r)
 		return nil
 	}
 }
@@ -137,7 +137,7 @@ func (s *server) guarded(ctx context.Context, c call, inst *instance, fn func(co
 		ctx, done = context.WithTimeout(ctx, fallbackDeadlines[c.kind])
 		defer done()
 	}
-	ctx = withScope(ctx, &scope{log: s.logger(c), receipts: c.receipts, instance: inst})
+	ctx = withScope(ctx, &scope{log: s.logger(c), request: c.request, receipts: c.receipts, instance: inst})
 	if err := s.recovered(ctx, c, fn); err != nil {
 		if errors.Is(context.Cause(ctx), errDraining) {
 			return (&callError{class: classDraining, err: err}).toStatus()

@@ -180,6 +180,14 @@ func TestErrorsCrossTheWire(t *testing.T) {
 			if code != tc.code || reason != tc.reason || origin != tc.origin || retry != tc.retry {
 				t.Errorf("%v %s %s %v, want %v %s %s %v", code, reason, origin, retry, tc.code, tc.reason, tc.origin, tc.retry)
 			}
+			if class := pluginsdk.ClassOf(tc.err); tc.origin == "plugin" || reason != "OTHER" {
+				if want := pluginsdk.Class(strings.ToLower(reason)); class != want {
+					t.Errorf("the author's test sees %q, want %q", class, want)
+				}
+			}
+			if got := pluginsdk.RetryAfter(fmt.Errorf("fetch: %w", tc.err)); got != tc.retry {
+				t.Errorf("the author's test sees a wait of %v", got)
+			}
 			if !strings.Contains(status.Convert(err).Message(), status.Convert(tc.err).Message()) {
 				t.Errorf("message %q", status.Convert(err).Message())
 			}
@@ -192,6 +200,23 @@ func TestErrorsCrossTheWire(t *testing.T) {
 	}
 	if pluginsdk.Retryable(nil, time.Second) != nil {
 		t.Error("no error became one")
+	}
+}
+
+func TestClassOfAnotherServicesStatus(t *testing.T) {
+	for code, want := range map[codes.Code]pluginsdk.Class{
+		codes.Unavailable: pluginsdk.ClassRetryable, codes.Aborted: pluginsdk.ClassRetryable, codes.Canceled: pluginsdk.ClassRetryable,
+		codes.DeadlineExceeded: pluginsdk.ClassTime, codes.InvalidArgument: pluginsdk.ClassChecker, codes.NotFound: pluginsdk.ClassChecker,
+		codes.ResourceExhausted: pluginsdk.ClassChecker, codes.FailedPrecondition: pluginsdk.ClassConfig,
+		codes.PermissionDenied: pluginsdk.ClassCredentials, codes.Unauthenticated: pluginsdk.ClassCredentials,
+		codes.Internal: pluginsdk.ClassOther, codes.Unimplemented: pluginsdk.ClassOther,
+	} {
+		if got := pluginsdk.ClassOf(fmt.Errorf("ask: %w", status.Error(code, "no"))); got != want {
+			t.Errorf("%v is %q, want %q", code, got, want)
+		}
+	}
+	if got := pluginsdk.ClassOf(nil); got != "" {
+		t.Errorf("no error is %q", got)
 	}
 }
 

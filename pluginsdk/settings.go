@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // settings decodes into the struct that Plugin.Settings points to. Each decode
@@ -220,6 +221,13 @@ func (d *decoder) mapping(raw []byte, v reflect.Value, at string) {
 }
 
 func (d *decoder) leaf(raw []byte, v reflect.Value, at string) {
+	if v.Type() == stdDuration {
+		// A number would be taken for nanoseconds: nobody writes those.
+		var own Duration
+		d.leaf(raw, reflect.ValueOf(&own).Elem(), at)
+		v.SetInt(int64(own))
+		return
+	}
 	to := reflect.New(v.Type())
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
@@ -270,6 +278,7 @@ func fieldsOf(t reflect.Type) []field {
 var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	stdDuration     = reflect.TypeFor[time.Duration]()
 )
 
 // isLeaf says that encoding/json alone decodes the type: scalars, types that
@@ -329,7 +338,7 @@ func plainJSONError(err error) error {
 
 // wanted names a type for people.
 func wanted(t reflect.Type) string {
-	if t == reflect.TypeFor[Duration]() {
+	if t == reflect.TypeFor[Duration]() || t == stdDuration {
 		return `a duration such as "90s" or "400d"`
 	}
 	switch t.Kind() {

@@ -33,6 +33,7 @@ type testSettings struct {
 	Proxy   *tlsSettings      `json:"proxy"`
 	Hosts   []tlsSettings     `json:"hosts"`
 	Any     any               `json:"any"`
+	Wait    time.Duration     `json:"wait"`
 	Hidden  string            `json:"-"`
 	//lint:ignore U1000 fields that are not exported are left alone
 	private string
@@ -66,7 +67,9 @@ func TestSettings(t *testing.T) {
 				s.Labels, s.Any = map[string]string{"a": "b"}, map[string]any{"n": json.Number("9007199254740993")}
 			}),
 		},
-		{name: "durations", raw: `{"dsn":"x","timeout":"400d"}`, want: base(func(s *testSettings) { s.Timeout = Duration(400 * 24 * time.Hour) })},
+		{name: "durations", raw: `{"dsn":"x","timeout":"400d","wait":"90s"}`, want: base(func(s *testSettings) {
+			s.Timeout, s.Wait = Duration(400*24*time.Hour), 90*time.Second
+		})},
 		{
 			name: "the environment fills what is missing", raw: `{}`,
 			env: map[string]string{"SDK_TEST_DSN": "123", "SDK_TEST_TIMEOUT": "90s", "SDK_TEST_PORT": "1", "SDK_TEST_TAGS": `["e"]`},
@@ -87,6 +90,7 @@ func TestSettings(t *testing.T) {
 			`/port: setting "port": want a whole number, not a JSON string`, `/ratio: setting "ratio": want a number, not a JSON string`,
 			`/tags: setting "tags": want a list`, `/labels: setting "labels": want a JSON object`, `/tls: setting "tls": want a JSON object`,
 		}},
+		{name: "nanoseconds", raw: `{"dsn":"x","wait":5000000000}`, faults: []string{`/wait: setting "wait": 5000000000 is no duration: want a text such as "90s"`}},
 		{name: "a number with a part", raw: `{"dsn":"x","port":1.5}`, faults: []string{`/port: setting "port": want a whole number`}},
 		{name: "duration without a unit", raw: `{"dsn":"x","timeout":"5"}`, faults: []string{`/timeout: setting "timeout": "5" is no duration`}},
 		{
@@ -158,11 +162,12 @@ func TestSchema(t *testing.T) {
 		Next *node `json:"next"`
 	}
 	s := newTestSettings()
-	s.Timeout, s.DSN = Duration(time.Minute), "secret default"
+	s.Timeout, s.Wait, s.DSN = Duration(time.Minute), time.Hour, "secret default"
 	got := string(newSettings(s).schema())
 	for _, want := range []string{
 		`"dsn":{"description":"where","type":"string","writeOnly":true}`,
 		`"timeout":{"default":"1m","pattern":"^[0-9]+[smhd]$","type":"string"}`,
+		`"wait":{"default":"1h","pattern":"^[0-9]+[smhd]$","type":"string"}`,
 		`"port":{"default":5432,"type":"integer"}`, `"ratio":{"type":"number"}`,
 		`"tags":{"default":["default","two"],"items":{"type":"string"},"type":"array"}`,
 		`"labels":{"additionalProperties":{"type":"string"},"type":"object"}`,

@@ -2,14 +2,9 @@ package pluginsdk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -66,32 +61,4 @@ func (g *glue) GRPCServer(_ *goplugin.GRPCBroker, r *grpc.Server) error {
 
 func (g *glue) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
 	return nil, errors.New("this is the plugin's side")
-}
-
-// serveDebug serves without a host until interrupted, so that a debugger can hold
-// the process, and prints what makes dwmon attach to it.
-func serveDebug(p Plugin, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	slog.SetDefault(log)
-	s := newServer(p, log, new(slog.LevelVar))
-	attach := make(chan *goplugin.ReattachConfig, 1)
-	closed := make(chan struct{})
-	cfg := goPluginConfig(s, stderr)
-	cfg.Test = &goplugin.ServeTestConfig{Context: ctx, ReattachConfigCh: attach, CloseCh: closed}
-	go goplugin.Serve(cfg)
-	select {
-	case a := <-attach:
-		line, _ := json.Marshal(map[string]any{p.Name: map[string]any{
-			"network": a.Addr.Network(), "addr": a.Addr.String(), "pid": a.Pid, "protocol": ProtocolVersion,
-		}})
-		fmt.Fprintf(stdout, "DWMON_ATTACH_PLUGINS='%s'\n", line)
-	case <-closed:
-		return exitFault
-	}
-	<-ctx.Done()
-	s.drain(context.Background(), endGrace)
-	<-closed
-	return exitOK
 }

@@ -4,6 +4,8 @@
 package wire
 
 import (
+	"log/slog"
+
 	"github.com/dwmon/dwmon/pluginsdk"
 	"github.com/dwmon/dwmon/pluginsdk/internal/hook"
 	"google.golang.org/grpc"
@@ -11,7 +13,9 @@ import (
 
 // Register registers the plugin's services. It may be called before s serves. The
 // error tells what is wrong with p. Logs go to slog.Default.
-func Register(s grpc.ServiceRegistrar, p pluginsdk.Plugin) error { return hook.Register(s, p) }
+func Register(s grpc.ServiceRegistrar, p pluginsdk.Plugin) error {
+	return hook.Register(s, p, slog.Default())
+}
 
 // ServerOptions are those of a plugin's own server.
 func ServerOptions() []grpc.ServerOption {

@@ -2,8 +2,12 @@
 // gRPC type appears in pluginsdk's own surface.
 package hook
 
-import "google.golang.org/grpc"
+import (
+	"log/slog"
 
-// Register registers the services of a pluginsdk.Plugin. Package pluginsdk sets it
-// in its init.
-var Register func(r grpc.ServiceRegistrar, plugin any) error
+	"google.golang.org/grpc"
+)
+
+// Register registers the services of a pluginsdk.Plugin that writes to log. Package
+// pluginsdk sets it in its init.
+var Register func(r grpc.ServiceRegistrar, plugin any, log *slog.Logger) error
