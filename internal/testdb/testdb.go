@@ -1,13 +1,13 @@
-// Package testdb starts private database servers for tests: a PostgreSQL and a
-// MariaDB of the system's packages, each at most once in a test process, in a
-// temporary folder, reachable on the loopback address only.
+// Package testdb starts private database servers for tests: a PostgreSQL, a
+// MariaDB and a ClickHouse of the system's packages, each at most once in a test
+// process, in a temporary folder, reachable on the loopback address only.
 //
 // A package that uses it hands its test run over, so that the servers end and
 // their folders go whatever the tests do:
 //
 //	func TestMain(m *testing.M) { testdb.Main(m) }
 //
-// Each call of [Postgres] or [MariaDB] makes a new, empty database, dropped when
+// Each call of [Postgres], [MariaDB] or [ClickHouse] makes a new, empty database, dropped when
 // the test ends. A machine without the server's programs skips the test; with
 // DWMON_TEST_ALL=1 in the environment it fails instead.
 //
@@ -59,6 +59,7 @@ type Runner struct{ m interface{ Run() int } }
 
 // Run returns the exit code of the tests.
 func (r Runner) Run() int {
+	defer clickhouseServer.stop()
 	defer mariadb.stop()
 	defer postgres.stop()
 	return r.m.Run()

@@ -22,6 +22,9 @@ type Suite struct {
 	DSN, Secret string
 	// Open opens the same database for writing.
 	Open func(testing.TB) *sql.DB
+	// Table makes the table t(a int) with the rows 1, 2 and 3; nil: in the words of
+	// standard SQL.
+	Table []string
 	// Series is a query that makes n rows: key 1 to n, time the same in seconds.
 	Series func(n int) string
 	// Late is a query that gives a first row at once and then searches for minutes;
@@ -40,8 +43,12 @@ const soon = 10 * time.Second
 // Run runs the suite.
 func (s Suite) Run(t *testing.T) {
 	w := s.Open(t)
-	mustExec(t, w, "CREATE TABLE t (a int)")
-	mustExec(t, w, "INSERT INTO t VALUES (1), (2), (3)")
+	if s.Table == nil {
+		s.Table = []string{"CREATE TABLE t (a int)", "INSERT INTO t VALUES (1), (2), (3)"}
+	}
+	for _, statement := range s.Table {
+		mustExec(t, w, statement)
+	}
 	t.Run("RowsArriveInOrder", s.rowsArriveInOrder)
 	t.Run("SourceMayBeTheURL", s.sourceMayBeTheURL)
 	t.Run("QueriesOnlyRead", s.queriesOnlyRead)

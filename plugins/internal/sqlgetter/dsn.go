@@ -92,6 +92,9 @@ const hidden = "xxxxx"
 // shorter ones would make any text unreadable and give them away.
 const shortestSecret = 3
 
+// secretName is found in the names of parameters that hold secrets.
+var secretName = regexp.MustCompile(`(?i)pass|secret|token|credential|(private|client|api|account)_?key`)
+
 // secretsOf finds the secrets in a URL, in each form in which they may turn up in
 // an error: as they are, and escaped.
 func secretsOf(u *dburl.URL) *strings.Replacer {
@@ -100,8 +103,7 @@ func secretsOf(u *dburl.URL) *strings.Replacer {
 		found = append(found, pw)
 	}
 	for name, values := range u.Query() {
-		name = strings.ToLower(name)
-		if strings.Contains(name, "pass") || strings.Contains(name, "secret") || strings.Contains(name, "token") {
+		if secretName.MatchString(name) {
 			found = append(found, values...)
 		}
 	}

@@ -110,6 +110,11 @@ func (p *pool) ping(ctx context.Context) error {
 		discard(conn)
 		return p.fault(ctx, "begin a read-only transaction", err, "")
 	}
+	if err := conn.PingContext(ctx); err != nil { // not every Begin asks the server
+		session.End(true)
+		discard(conn)
+		return p.fault(ctx, "ping", err, "")
+	}
 	if err := session.End(false); err != nil {
 		discard(conn)
 		return p.fault(ctx, "end the transaction", err, "")
