@@ -1,0 +1,30 @@
+package bridge
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Redacted stands where a secret was.
+const Redacted = "[redacted]"
+
+// secretName is how variables are called that hold secrets.
+var secretName = regexp.MustCompile(`(?i)PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY|DSN`)
+
+// shortestSecret is the shortest value that is replaced: a shorter one would blot
+// out half of every text.
+const shortestSecret = 4
+
+// RedactEnvironment gives a function that replaces the values of variables
+// (NAME=value) whose names say that they are secret. What a program prints, and its
+// errors, may hold them: the host does not know what it only passes on.
+func RedactEnvironment(environ []string) func(string) string {
+	var pairs []string
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if len(value) >= shortestSecret && secretName.MatchString(name) {
+			pairs = append(pairs, value, Redacted)
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
