@@ -165,7 +165,7 @@ func Sight(p *Progress, c *Checker, daemon *time.Location, minute int64) (Sighti
 		owes, ok := known[r.Identity()]
 		switch {
 		case ok:
-		case s.New:
+		case s.New || p.RevisionID == 0: // the first text, also of a checker that was imported
 			owes = OwesAll
 		default:
 			owes = minute - 60

@@ -167,6 +167,8 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 			} else {
 				lines = ""
 			}
+		case p.RevisionID == 0 && len(p.Lines) == 0:
+			say("it was taken over from an original's database; no file of its name was seen yet")
 		case p.behind(at.Minute) && at.Running:
 			say("not checked since %s: its source or plugin has not answered yet", LocalTime(p.last(), at.Zone))
 		case p.behind(at.Minute):

@@ -40,7 +40,7 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 			"an original's", func(w *world) {
 				w.sql("dwmon.db", "CREATE TABLE results (unique_id TEXT, checker TEXT, timestamp INTEGER)", "CREATE TABLE checks (checker TEXT, timestamp INTEGER)")
 			},
-			[]string{"dwmon: database ", "it belongs to the original dwmon program and was left alone", "dwmon import"},
+			[]string{"dwmon: database ", "it belongs to the original dwmon program and was left alone", "`dwmon import ", "dwmon.db --db NEW` takes this one's data over"},
 			nil,
 		},
 		{

@@ -228,6 +228,7 @@ var forgetSteps = []string{
 	`DELETE FROM verdicts WHERE checker_id = ?1 AND minute <= coalesce(
 		(SELECT minute FROM verdicts WHERE checker_id = ?1 ORDER BY minute LIMIT 1 OFFSET ?2 - 1), 9223372036854775807)`,
 	`DELETE FROM fetches WHERE id IN (SELECT id FROM fetches WHERE checker_id = ?1 LIMIT ?2)`,
+	`DELETE FROM imported_checks WHERE checker_id = ?1 AND timestamp IN (SELECT timestamp FROM imported_checks WHERE checker_id = ?1 LIMIT ?2)`,
 	`DELETE FROM deliveries WHERE id IN (SELECT d.id FROM handlers h
 		JOIN deliveries d INDEXED BY deliveries_waiting ON d.handler_id = h.id AND d.checker_id = ?1 AND d.state = 0 LIMIT ?2)`,
 }

@@ -114,7 +114,7 @@ func inspect(ctx context.Context, path string) (contents, error) {
 	case tables[versionTable] != nil && len(tables) == 1:
 		return contents{empty: true}, nil // the first migration was cut short
 	case isOriginal(tables):
-		return contents{}, &Error{Path: path, Kind: ErrOriginal, Hint: "name another database with --db; taking this one's data over is what `dwmon import " + path + "` will do in a later version"}
+		return contents{}, &Error{Path: path, Kind: ErrOriginal, Hint: "name another database with --db; `dwmon import " + path + " --db NEW` takes this one's data over"}
 	default:
 		return contents{}, &Error{Path: path, Kind: ErrForeign, Hint: hintNotDatabase}
 	}

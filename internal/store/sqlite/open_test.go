@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,6 +51,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	plainDB(t, newer, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
 	older := at("older.db")
 	mustOpen(t, older, Options{}).Close()
+	later, version := oneMore(t, goodMigration)
 
 	for _, c := range []struct {
 		name string
@@ -64,12 +67,12 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 		{"a missing folder", at("none/x.db"), Options{}, ErrMissing, at("none")},
 		{"nothing to read", at("none.db"), Options{ReadOnly: true}, ErrMissing, "dwmon daemon"},
 		{"an empty file to read", write("empty.db", ""), Options{ReadOnly: true}, ErrMissing, "empty"},
-		{"the original's database", at("original.db"), Options{}, ErrOriginal, "dwmon import " + at("original.db")},
+		{"the original's database", at("original.db"), Options{}, ErrOriginal, "`dwmon import " + at("original.db") + " --db NEW` takes this one's data over"},
 		{"the original's database, to read", at("original.db"), Options{ReadOnly: true}, ErrOriginal, "dwmon import"},
 		{"another program's database", at("foreign.db"), Options{}, ErrForeign, "foreign.db"},
 		{"other tables of the same names", at("likeness.db"), Options{}, ErrForeign, ""},
 		{"a newer dwmon's database", newer, Options{}, ErrNewer, "99"},
-		{"an older dwmon's database, to read", older, Options{ReadOnly: true, migrations: twoMigrations(t, goodMigration)}, ErrOlder, "version is 1"},
+		{"an older dwmon's database, to read", older, Options{ReadOnly: true, migrations: later}, ErrOlder, fmt.Sprintf("this dwmon needs %d", version)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before, _ := os.ReadFile(c.path)
@@ -104,13 +107,24 @@ const (
 	badMigration  = "-- +goose Up\nCREATE TABLE later (id INTEGER);\nINSERT INTO nowhere VALUES (1);\n"
 )
 
-func twoMigrations(t *testing.T, second string) fs.FS {
+// oneMore gives the built-in migrations and one more, and its version.
+func oneMore(t *testing.T, text string) (all fs.FS, version int) {
 	t.Helper()
-	first, err := migrations.ReadFile("migration/0001_init.sql")
+	files := fstest.MapFS{}
+	names, err := fs.Glob(migrations, "migration/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fstest.MapFS{"0001_init.sql": {Data: first}, "0002_later.sql": {Data: []byte(second)}}
+	for _, name := range names {
+		data, err := migrations.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[path.Base(name)] = &fstest.MapFile{Data: data}
+	}
+	version = len(files) + 1
+	files[fmt.Sprintf("%04d_later.sql", version)] = &fstest.MapFile{Data: []byte(text)}
+	return files, version
 }
 
 func TestMigrationKeepsACopy(t *testing.T) {
@@ -119,16 +133,18 @@ func TestMigrationKeepsACopy(t *testing.T) {
 	mustClose(t, path)
 
 	quiet := slog.New(slog.DiscardHandler)
-	_, err := Open(t.Context(), path, Options{Log: quiet, migrations: twoMigrations(t, badMigration)})
+	bad, _ := oneMore(t, badMigration)
+	good, version := oneMore(t, goodMigration)
+	_, err := Open(t.Context(), path, Options{Log: quiet, migrations: bad})
 	if err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Fatalf("a migration that fails: %v", err)
 	}
-	db := mustOpen(t, path, Options{Log: quiet, migrations: twoMigrations(t, goodMigration)})
+	db := mustOpen(t, path, Options{Log: quiet, migrations: good})
 	if !hasMeta(t, db, "kept") {
 		t.Error("the data did not survive the migration")
 	}
 	db.Close()
-	saved := path + ".before-v2"
+	saved := fmt.Sprintf("%s.before-v%d", path, version)
 	info, err := os.Stat(saved)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the copy: %v, %v", info, err)

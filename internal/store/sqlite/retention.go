@@ -24,7 +24,7 @@ type Swept struct {
 func (db *DB) Sweep(ctx context.Context, keep dwmon.Retention, now int64) (s Swept, err error) {
 	w := sweep{db: db, keep: keep, now: now}
 	for _, step := range []func(context.Context) error{
-		db.clearForgotten, w.good, w.old, w.revisions, w.spans, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
+		db.clearForgotten, w.good, w.old, w.importedChecks, w.revisions, w.spans, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
 	} {
 		if err := step(ctx); err != nil {
 			return w.done, err
