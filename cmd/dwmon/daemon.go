@@ -38,6 +38,9 @@ stops); SIGTERM stops within seconds, and nothing is lost.`,
 				log.Warn("the time zone is UTC for want of TZ and /etc/localtime; set --timezone where that is not meant")
 			}
 			o := daemon.Options{Config: cfg, Reload: func() (*config.Config, error) { return load(cmd) }, Log: log, LogLevel: level}
+			if o.Attach, err = attachments(); err != nil {
+				return err
+			}
 			if !controllingTerminal() {
 				hup := make(chan os.Signal, 1)
 				signal.Notify(hup, syscall.SIGHUP)
@@ -47,7 +50,7 @@ stops); SIGTERM stops within seconds, and nothing is lost.`,
 			return daemon.Run(cmd.Context(), o)
 		},
 	}
-	settings(cmd, "checks", "plugins", "db", "listen", "timezone", "catch-up", "spread")
+	settings(cmd, "checks", "plugins", "db", "listen", "timezone", "catch-up", "spread", "strict")
 	logFlags(cmd, "info", "auto")
 	return cmd
 }

@@ -50,8 +50,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sql":   runSQL,
-			"exits": runExits,
+			"sql":    runSQL,
+			"exits":  runExits,
+			"append": runAppend,
 		},
 		UpdateScripts: os.Getenv("DWMON_UPDATE") != "",
 	})

@@ -28,7 +28,7 @@ that wait do not change it.`,
 		Example: "  dwmon once\n  dwmon once --now 2026-06-01T12:00:00Z --json",
 		Args:    noArgs,
 	}
-	settings(cmd, "checks", "plugins", "db", "timezone", "catch-up")
+	settings(cmd, "checks", "plugins", "db", "timezone", "catch-up", "strict")
 	logFlags(cmd, "warn", "text")
 	now := cmd.Flags().String("now", "", "a time that stands for the clock everywhere: RFC 3339 or seconds since the epoch")
 	force := cmd.Flags().Bool("force", false, "let --now lie ahead of the clock on a database that has seen the real one")
@@ -50,6 +50,9 @@ that wait do not change it.`,
 			return err
 		}
 		o := daemon.Options{Config: cfg, Log: log, LogLevel: level}
+		if o.Attach, err = attachments(); err != nil {
+			return err
+		}
 		if *now != "" {
 			at, err := parseTime(*now)
 			if err != nil {

@@ -1,7 +1,8 @@
 package main
 
 import (
-	"fmt"
+	"errors"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,8 +14,8 @@ import (
 func pluginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "plugin",
-		Short:   "the plugins of the plugins folder",
-		Example: "  dwmon plugin list",
+		Short:   "list, look at, try and begin plugins",
+		Example: "  dwmon plugin list\n  dwmon plugin init pager --kinds handler",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -23,76 +24,64 @@ func pluginCommand() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(pluginListCommand())
+	cmd.AddCommand(pluginListCommand(), pluginDescribeCommand(), pluginVerifyCommand(), pluginLockCommand(), pluginTestCommand(), pluginRunCommand(), pluginInitCommand())
 	return cmd
 }
 
-func pluginListCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "plugins found, what they do, and what is wrong with the broken ones",
-		Long: `Lists the plugins of the plugins folder. Each is started once, in an empty
-environment, to ask what it is; one that hangs or crashes is shown with the reason.
-While a daemon runs on the database, its live plugins are shown.`,
-		Example: "  dwmon plugin list --plugins ./plugins",
-		Args:    noArgs,
+// pluginOptions is what commands about plugins hand to the daemon's code.
+func pluginOptions(cmd *cobra.Command) (daemon.Options, error) {
+	cfg, err := load(cmd)
+	if err != nil {
+		return daemon.Options{}, err
 	}
-	settings(cmd, "plugins", "db")
-	logFlags(cmd, "error", "text")
-	lines := asJSON(cmd, "print one JSON object for each plugin")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := load(cmd)
-		if err != nil {
-			return err
-		}
-		log, level, err := logger(cmd, cfg.Redact)
-		if err != nil {
-			return err
-		}
-		plugins, err := daemon.Plugins(cmd.Context(), daemon.Options{Config: cfg, Log: log, LogLevel: level})
-		if err != nil {
-			return err
-		}
-		if *lines {
-			j := newJSONLines(cmd.OutOrStdout())
-			for _, p := range plugins {
-				if err := j.write(p); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		printPlugins(cmd, cfg.Plugins, plugins)
-		return nil
+	log, level, err := logger(cmd, cfg.Redact)
+	if err != nil {
+		return daemon.Options{}, err
 	}
-	return cmd
+	return daemon.Options{Config: cfg, Log: log, LogLevel: level}, nil
 }
 
-func printPlugins(cmd *cobra.Command, dir string, plugins []pluginhost.Plugin) {
-	out := cmd.OutOrStdout()
-	if len(plugins) == 0 {
-		fmt.Fprintf(out, "there are no plugins in %s: files that are called dwmon-plugin-NAME and can be executed\n", dir)
-		return
+// onePlugin wants the name of a plugin or the path of its file.
+func onePlugin(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return errors.New(cmd.CommandPath() + " needs the name of a plugin, or the path of its file")
+	case len(args) > 1:
+		return errors.New(cmd.CommandPath() + " takes one plugin; options such as --json are named with two dashes")
 	}
-	t := newTable(out, "name", "version", "kinds", "state", "sha256", "path", "note")
-	for _, p := range plugins {
-		var kinds []string
-		for _, k := range p.Kinds {
-			kinds = append(kinds, strings.ReplaceAll(string(k), "_", " "))
-		}
-		var notes []string
-		if p.Err != "" {
-			notes = append(notes, p.Err)
-		}
-		notes = append(notes, p.Warnings...)
-		for _, in := range p.Instances {
-			pid := "not running"
-			if in.Pid != 0 {
-				pid = fmt.Sprintf("pid %d", in.Pid)
-			}
-			notes = append(notes, fmt.Sprintf("%s: %s, %s, %d in flight, %s", in.ID, pid, count(int(in.Calls), "call"), in.InFlight, count(int(in.Restarts), "restart")))
-		}
-		t.AppendRow([]any{p.Name, p.Version, strings.Join(kinds, ", "), p.State, fmt.Sprintf("%.12s", p.SHA256), p.Path, strings.Join(notes, "\n")})
+	return nil
+}
+
+// completePlugins offers the names of the plugins folder to a shell, and files.
+func completePlugins(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	t.Render()
+	cfg, err := load(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var names []string
+	for _, name := range pluginhost.Names(cfg.Plugins) {
+		if strings.HasPrefix(name, word) {
+			names = append(names, name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}
+
+// aboutPlugin makes an error of usage of a plugin that is not there, or of a
+// question that cannot be put to it.
+func aboutPlugin(cmd *cobra.Command, err error) error {
+	var target *pluginhost.TargetError
+	var trial *daemon.ErrTrial
+	switch {
+	case errors.As(err, &target):
+		return &usageError{err, "dwmon plugin list"}
+	case errors.As(err, &trial):
+		return &usageError{err, cmd.CommandPath() + " --help"}
+	case errors.Is(err, os.ErrPermission):
+		return &daemon.EnvironmentError{Err: err}
+	}
+	return err
 }

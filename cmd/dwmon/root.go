@@ -37,7 +37,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
 	root.AddCommand(
 		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), statusCommand(), historyCommand(), slowCommand(),
-		deliveriesCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(),
+		deliveriesCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
 	)
 	root.InitDefaultCompletionCmd()
@@ -103,7 +103,11 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 func settings(cmd *cobra.Command, names ...string) {
 	cmd.Flags().String("config", "", "configuration file (default ./dwmon.yaml where it exists)")
 	for _, s := range config.Overrides {
-		if slices.Contains(names, s.Flag) {
+		switch {
+		case !slices.Contains(names, s.Flag):
+		case s.Bool:
+			cmd.Flags().Bool(s.Flag, false, s.Usage)
+		default:
 			cmd.Flags().String(s.Flag, "", s.Usage)
 		}
 	}

@@ -47,6 +47,9 @@ type Config struct {
 	// of a minute the starts of passes are spread.
 	CatchUp, Spread time.Duration
 	History         History
+	// Strict runs only plugins of the lock file that nobody else may write, from
+	// private copies.
+	Strict bool
 
 	// Sources are the row getters by SOURCE.
 	Sources map[string]Source

@@ -44,6 +44,9 @@ type Override struct {
 	// Usage is for the help text.
 	Usage string
 
+	// Bool says that the flag alone means true.
+	Bool bool
+
 	path bool
 	set  func(l *loader, value string) error
 }
@@ -52,32 +55,36 @@ type Override struct {
 // file itself, --config and DWMON_CONFIG, is not among them.
 var Overrides = []Override{
 	{
-		"checks", "DWMON_CHECKS", "checks", "folder of checker files (default ./checks)", true,
-		func(l *loader, v string) error { l.c.Checks = v; return nil },
+		Flag: "checks", Env: "DWMON_CHECKS", Key: "checks", Usage: "folder of checker files (default ./checks)", path: true,
+		set: func(l *loader, v string) error { l.c.Checks = v; return nil },
 	},
 	{
-		"plugins", "DWMON_PLUGINS", "plugins", "folder of plugins (default ./plugins)", true,
-		func(l *loader, v string) error { l.c.Plugins = v; return nil },
+		Flag: "plugins", Env: "DWMON_PLUGINS", Key: "plugins", Usage: "folder of plugins (default ./plugins)", path: true,
+		set: func(l *loader, v string) error { l.c.Plugins = v; return nil },
 	},
 	{
-		"db", "DWMON_DB", "db", "database file (default ./dwmon.db)", true,
-		func(l *loader, v string) error { l.c.DB = v; return nil },
+		Flag: "db", Env: "DWMON_DB", Key: "db", Usage: "database file (default ./dwmon.db)", path: true,
+		set: func(l *loader, v string) error { l.c.DB = v; return nil },
 	},
 	{
-		"listen", "DWMON_LISTEN", "listen", `address for health and metrics (default 127.0.0.1:9393); "off" for none`, false,
-		(*loader).setListen,
+		Flag: "listen", Env: "DWMON_LISTEN", Key: "listen", Usage: `address for health and metrics (default 127.0.0.1:9393); "off" for none`,
+		set: (*loader).setListen,
 	},
 	{
-		"timezone", "DWMON_TIMEZONE", "timezone", "time zone of checkers without one of their own (default Local)", false,
-		(*loader).setTimezone,
+		Flag: "timezone", Env: "DWMON_TIMEZONE", Key: "timezone", Usage: "time zone of checkers without one of their own (default Local)",
+		set: (*loader).setTimezone,
 	},
 	{
-		"catch-up", "DWMON_CATCH_UP", "catch_up", "how long an outage may last without a gap, at most 240h (default 24h)", false,
-		(*loader).setCatchUp,
+		Flag: "catch-up", Env: "DWMON_CATCH_UP", Key: "catch_up", Usage: "how long an outage may last without a gap, at most 240h (default 24h)",
+		set: (*loader).setCatchUp,
 	},
 	{
-		"spread", "DWMON_SPREAD", "spread", "over how much of a minute passes start, at most 50s (default 10s)", false,
-		(*loader).setSpread,
+		Flag: "spread", Env: "DWMON_SPREAD", Key: "spread", Usage: "over how much of a minute passes start, at most 50s (default 10s)",
+		set: (*loader).setSpread,
+	},
+	{
+		Flag: "strict", Env: "DWMON_STRICT", Key: "strict", Usage: "run only plugins of the lock file that nobody else may write, from private copies", Bool: true,
+		set: (*loader).setStrict,
 	},
 }
 
@@ -232,6 +239,18 @@ func (l *loader) setCatchUp(value string) error {
 
 func (l *loader) setSpread(value string) error {
 	return setDuration(&l.c.Spread, value, MaxSpread)
+}
+
+func (l *loader) setStrict(value string) error {
+	switch value {
+	case "true", "True", "TRUE", "1":
+		l.c.Strict = true
+	case "false", "False", "FALSE", "0":
+		l.c.Strict = false
+	default:
+		return fmt.Errorf("%q is neither true nor false", value)
+	}
+	return nil
 }
 
 func setDuration(to *time.Duration, value string, most time.Duration) error {

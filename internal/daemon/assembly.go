@@ -37,6 +37,8 @@ type Options struct {
 	// Guard is the command of the guard process; empty: this executable with the
 	// argument "guard".
 	Guard []string
+	// Attach names plugins that run under a debugger; see pluginhost.ParseAttach.
+	Attach map[string]pluginhost.Attachment
 	// Now stands for the clock; nil: time.Now. Only Once heeds it.
 	Now func() time.Time
 	// HangUp asks for a reload; nil: nobody does.
@@ -141,22 +143,18 @@ func (a *assembly) startHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	guard := a.opts.Guard
-	if len(guard) == 0 {
-		self, err := os.Executable()
-		if err != nil {
-			return fmt.Errorf("find this program's own file, for the guard of the plugins: %w", err)
-		}
-		guard = []string{self, "guard"}
+	guard, err := guardCommand(a.opts)
+	if err != nil {
+		return err
 	}
-	workDir := "" // ours
-	if a.cfg.File != "" {
-		if workDir, err = filepath.Abs(filepath.Dir(a.cfg.File)); err != nil {
-			return fmt.Errorf("find the configuration's folder: %w", err)
-		}
+	workDir, err := workDirOf(a.cfg)
+	if err != nil {
+		return err
 	}
 	a.host, err = pluginhost.New(pluginhost.Options{
 		Dir:          a.cfg.Plugins,
+		Strict:       a.cfg.Strict,
+		CacheDir:     filepath.Join(filepath.Dir(a.cfg.DB), "plugin-cache"),
 		WorkDir:      workDir,
 		RunDir:       a.runDir,
 		StateDir:     filepath.Join(filepath.Dir(a.cfg.DB), "plugin-state"),
@@ -167,6 +165,7 @@ func (a *assembly) startHost(ctx context.Context) error {
 		HostVersion:  Version,
 		Installation: installation,
 		LogLevel:     a.opts.LogLevel,
+		Attach:       a.opts.Attach,
 	})
 	if err != nil {
 		return &EnvironmentError{fmt.Errorf("start the plugin host: %w", err)}
@@ -178,15 +177,33 @@ func (a *assembly) startHost(ctx context.Context) error {
 // redact is given to parts that outlive a reload of the configuration.
 func (a *assembly) redact(text string) string { return a.cfg.Redact(text) }
 
-// route resolves the configuration against the plugins.
-func (a *assembly) route(ctx context.Context) error {
-	r, err := newRouting(ctx, a.cfg, a.host)
-	if err != nil {
-		return err
+// route resolves the configuration against the plugins. Those that it names are
+// waited for: each has its own time to say what it is. The others are waited for
+// only where checkers hang on what plugins claim to serve, at most for as long as
+// patience; 0 means until all have answered or failed to. Those that are known not
+// to answer are not waited for.
+func (a *assembly) route(ctx context.Context, patience time.Duration) error {
+	if named := namedPlugins(a.cfg); len(named) > 0 {
+		if err := a.host.Settle(ctx, named...); err != nil {
+			return fmt.Errorf("ask the plugins what they are: %w", err)
+		}
 	}
+	if a.catalog.claims(a.cfg) {
+		timed, cancel := ctx, context.CancelFunc(func() {})
+		if patience > 0 {
+			timed, cancel = context.WithTimeout(ctx, patience)
+		}
+		err := a.host.Settle(timed)
+		cancel()
+		if err != nil && (patience == 0 || ctx.Err() != nil) {
+			return fmt.Errorf("ask the plugins what they are: %w", err)
+		}
+	}
+	r := newRouting(a.cfg, a.host)
 	for _, fault := range r.faults {
 		a.log.Warn("the configuration cannot be served as it is", "fault", fault)
 	}
+	r.announceOrg(a.log, a.routing)
 	a.routing = r
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/checkfile"
+	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
 )
@@ -58,7 +59,10 @@ type checkerEntry struct {
 	missing int64
 	off     dwmon.OffReason
 
+	// job is nil while it is not known who serves the checker; wired and jobOf are what
+	// it was made of.
 	job      *engine.Job
+	wired    *dwmon.Checker
 	jobOf    *routing
 	unserved []string
 }
@@ -239,24 +243,41 @@ func (c *catalog) gone(ctx context.Context, name string, e *checkerEntry, slot i
 }
 
 // jobs are the checkers that are on, wired. An entry's job stays the same until
-// its text or the routing changes.
+// its text or the routing changes. Of those without one it is not known yet who
+// serves them.
 func (c *catalog) jobs(r *routing) []*engine.Job {
 	var jobs []*engine.Job
 	for _, e := range c.entries {
 		if e.checker == nil || e.off != "" {
-			e.job = nil
+			e.job, e.wired = nil, nil
 			continue
 		}
-		if e.job == nil || e.job.Checker != e.checker || e.jobOf != r {
+		if e.wired != e.checker || e.jobOf != r {
 			e.job, e.unserved = r.job(e.checker)
-			e.jobOf = r
+			e.wired, e.jobOf = e.checker, r
 			for _, f := range e.unserved {
 				c.log.Warn("a checker is not served as its file says", "checker", e.checker.Name, "fault", f)
 			}
 		}
-		jobs = append(jobs, e.job)
+		if e.job != nil {
+			jobs = append(jobs, e.job)
+		}
 	}
 	return jobs
+}
+
+// claims says whether a checker's SOURCE is none of the configuration's: who serves
+// it is then a matter of what the plugins claim.
+func (c *catalog) claims(cfg *config.Config) bool {
+	for _, e := range c.entries {
+		if e.checker == nil || e.off != "" {
+			continue
+		}
+		if _, ok := cfg.Sources[e.checker.Source]; !ok {
+			return true
+		}
+	}
+	return false
 }
 
 // faults are all that is wrong with files and folder now.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
-	"github.com/dwmon/dwmon/internal/pluginhost"
 	"github.com/dwmon/dwmon/internal/store/sqlite"
 )
 
@@ -94,7 +93,7 @@ func (d *daemon) control(ctx context.Context, group *sync.WaitGroup) error {
 			return out, err
 		})
 	})
-	handle(mux, "POST /v1/plugins", func(ctx context.Context, _ struct{}) ([]pluginhost.Plugin, error) { return d.host.Plugins(ctx) })
+	handle(mux, "POST /v1/plugins", d.listPlugins)
 	serve(ctx, group, d, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, l)
 	return nil
 }
@@ -253,18 +252,4 @@ func forget(ctx context.Context, db *sqlite.DB, r ForgetRequest) (Outcome, error
 		return Outcome{}, doing("forget", r.Name, err)
 	}
 	return Outcome{r.Name + " is forgotten, history included; where its file is still there, it starts anew"}, nil
-}
-
-// Plugins lists the plugins: those of the running daemon with their lives, else
-// those of the folder, started once where they are not known yet.
-func Plugins(ctx context.Context, o Options) ([]pluginhost.Plugin, error) {
-	if holder, err := sqlite.LockHolder(o.Config.DB); err == nil && holder != nil && holder.Socket != "" {
-		return ask[[]pluginhost.Plugin](ctx, holder.Socket, "/v1/plugins", struct{}{})
-	}
-	host, err := pluginhost.New(pluginhost.Options{Dir: o.Config.Plugins, Log: o.Log, Redact: o.Config.Redact, HostVersion: Version, GuardCommand: o.Guard})
-	if err != nil {
-		return nil, &EnvironmentError{err}
-	}
-	defer host.Close(ctx)
-	return host.Plugins(ctx)
 }

@@ -24,6 +24,9 @@ const (
 	// rescanEvery is how often the folders are read though nothing said that they
 	// changed: network mounts and swapped links say nothing.
 	rescanEvery = 30 * time.Second
+	// hearing is how long the start waits for plugins that only may matter: others
+	// are taken in when they have answered.
+	hearing = time.Second
 	// sweepEvery is how often what is older than its retention is removed.
 	sweepEvery = time.Hour
 	// stopWithin bounds how polite a stop is.
@@ -106,10 +109,10 @@ func (d *daemon) run(ctx context.Context) error {
 
 // load takes files, plugins and configuration over for the first time.
 func (d *daemon) load(ctx context.Context) error {
-	if err := d.route(ctx); err != nil {
+	if _, err := d.catalog.refresh(ctx, time.Now(), true); err != nil {
 		return err
 	}
-	if _, err := d.catalog.refresh(ctx, time.Now(), true); err != nil {
+	if err := d.route(ctx, hearing); err != nil {
 		return err
 	}
 	if err := d.startParts(ctx); err != nil {
@@ -235,7 +238,9 @@ func (d *daemon) follow(ctx context.Context) error {
 			if err := d.db.CheckFile(); err != nil {
 				return &EnvironmentError{err}
 			}
-			d.rescanPlugins(ctx)
+			d.rescanPlugins()
+		case <-d.host.News():
+			d.heardPlugins(ctx)
 		case <-w.changed:
 		case <-settle.C:
 		}
@@ -265,9 +270,9 @@ func (d *daemon) reload(ctx context.Context) {
 			d.log.Error("the configuration was not taken over: the old one goes on", "error", err)
 			return
 		}
-		if cfg.DB != d.cfg.DB || cfg.Listen != d.cfg.Listen || cfg.Plugins != d.cfg.Plugins {
-			d.log.Warn("db, listen and plugins are taken over by a restart only")
-			cfg.DB, cfg.Listen, cfg.Plugins = d.cfg.DB, d.cfg.Listen, d.cfg.Plugins
+		if cfg.DB != d.cfg.DB || cfg.Listen != d.cfg.Listen || cfg.Plugins != d.cfg.Plugins || cfg.Strict != d.cfg.Strict {
+			d.log.Warn("db, listen, plugins and strict are taken over by a restart only")
+			cfg.DB, cfg.Listen, cfg.Plugins, cfg.Strict = d.cfg.DB, d.cfg.Listen, d.cfg.Plugins, d.cfg.Strict
 		}
 		d.cfg = cfg
 		d.catalog.move(cfg.Checks, cfg.Timezone)
@@ -275,7 +280,7 @@ func (d *daemon) reload(ctx context.Context) {
 	if err := d.host.Rescan(); err != nil {
 		d.log.Error("the plugins folder cannot be read", "error", err)
 	}
-	if err := d.route(ctx); err != nil {
+	if err := d.route(ctx, 0); err != nil {
 		d.log.Error("the reload was given up", "error", err)
 		return
 	}
@@ -293,24 +298,36 @@ func (d *daemon) specs() []pluginhost.InstanceSpec {
 	return slices.Collect(maps.Values(d.routing.specs))
 }
 
-// rescanPlugins takes over plugins that were added, replaced or mended.
-func (d *daemon) rescanPlugins(ctx context.Context) {
+// rescanPlugins looks for plugins that were added, replaced, mended or allowed.
+func (d *daemon) rescanPlugins() {
 	if !d.host.Changed() {
 		return
 	}
 	if err := d.host.Rescan(); err != nil {
 		d.log.Error("the plugins folder cannot be read", "error", err)
+	}
+}
+
+// heardPlugins takes over what plugins have said of themselves since the routing was
+// made. While others have not answered yet, a routing that is complete stays: it is
+// better than one that knows less.
+func (d *daemon) heardPlugins(ctx context.Context) {
+	plugins := d.host.Offered()
+	unheard := slices.ContainsFunc(plugins, func(p pluginhost.Plugin) bool { return p.Unheard })
+	if samePlugins(plugins, d.routing.plugins) || unheard && !d.routing.awaits {
 		return
 	}
-	plugins, err := d.host.Plugins(ctx)
-	if err != nil || samePlugins(plugins, d.routing.plugins) {
-		return
-	}
-	if err := d.route(ctx); err != nil {
+	before := d.routing
+	if err := d.route(ctx, hearing); err != nil {
 		d.log.Error("the plugins were not taken over", "error", err)
 		return
 	}
 	d.log.Info("the plugins have changed", "plugins", len(plugins))
+	if slices.Equal(before.order, d.routing.order) {
+		// The same instances serve the same handlers, each with its new file as soon
+		// as that is ready. Passes go on as they began; follow hands out the new jobs.
+		return
+	}
 	d.stopParts()
 	if err := d.startParts(ctx); err != nil {
 		d.log.Error("the plugins were not taken over", "error", err)
@@ -337,7 +354,8 @@ func (d *daemon) sweep(ctx context.Context) {
 // samePlugins says whether two lists offer the same.
 func samePlugins(a, b []pluginhost.Plugin) bool {
 	return slices.EqualFunc(a, b, func(x, y pluginhost.Plugin) bool {
-		return x.Name == y.Name && x.SHA256 == y.SHA256 && len(x.Kinds) == len(y.Kinds)
+		return x.Name == y.Name && x.SHA256 == y.SHA256 && x.Unheard == y.Unheard && x.DefaultOn == y.DefaultOn &&
+			slices.Equal(x.Kinds, y.Kinds) && slices.Equal(x.Sources, y.Sources) && slices.Equal(x.Statuses, y.Statuses)
 	})
 }
 

@@ -67,11 +67,11 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 	if err := a.checkClock(ctx, now, once); err != nil {
 		return nil, err
 	}
-	if err := a.route(ctx); err != nil {
-		return nil, err
-	}
 	a.catalog.quiet = true
 	if _, err := a.catalog.refresh(ctx, now, true); err != nil {
+		return nil, err
+	}
+	if err := a.route(ctx, 0); err != nil {
 		return nil, err
 	}
 	if err := a.newEngine(a.opts.Passed); err != nil {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/deliver"
@@ -29,6 +30,12 @@ type routing struct {
 	specs    map[string]pluginhost.InstanceSpec // in use, by plugin and settings
 	// faults are what is wrong with the configuration as a whole, for people.
 	faults []string
+	// awaits says that a checker hangs on plugins that have not said yet what they
+	// are.
+	awaits bool
+
+	orgOnce sync.Once
+	org     yourOrg
 }
 
 // handler is a configured check handler.
@@ -37,34 +44,59 @@ type handler struct {
 	serves dwmon.CheckHandler
 }
 
-// newRouting asks the plugins what they are and resolves handlers and purger.
-func newRouting(ctx context.Context, cfg *config.Config, host *pluginhost.Host) (*routing, error) {
-	plugins, err := host.Plugins(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("ask the plugins what they are: %w", err)
+// namedPlugins are the plugins without whose answer handlers and purger cannot be
+// wired. Row getters that the configuration names need not have answered.
+func namedPlugins(cfg *config.Config) []string {
+	var names []string
+	for _, h := range cfg.Handlers {
+		names = append(names, h.Plugin)
 	}
-	r := &routing{cfg: cfg, host: host, plugins: plugins, handlers: map[string]handler{}, specs: map[string]pluginhost.InstanceSpec{}}
+	if cfg.Handlers == nil {
+		names = append(names, defaultHandler)
+	}
+	if cfg.Purger != nil {
+		names = append(names, cfg.Purger.Plugin)
+	}
+	if findYourOrg(cfg).fillsIn(cfg) {
+		names = append(names, pythonPlugin)
+	}
+	return names
+}
+
+// defaultHandler is told of results where the configuration does not speak of
+// handlers.
+const defaultHandler = "log"
+
+// newRouting resolves handlers and purger with what is known of the plugins.
+func newRouting(cfg *config.Config, host *pluginhost.Host) *routing {
+	r := &routing{cfg: cfg, host: host, plugins: host.Offered(), handlers: map[string]handler{}, specs: map[string]pluginhost.InstanceSpec{}}
 	for _, h := range r.configured() {
 		r.addHandler(h)
 	}
-	if p := cfg.Purger; p != nil {
+	if p := r.purgerConfig(); p != nil {
 		r.need(p.Plugin, pluginhost.Purger, "purger")
 		r.purger = host.Purger(r.spec(p.Plugin, p.Settings, 0))
 	}
-	return r, nil
+	if _, fault := r.orgRole(); fault != "" {
+		r.faults = append(r.faults, fault)
+	}
+	return r
 }
 
 // configured is the list of handlers; without one, the plugin log where there is
-// such a plugin.
+// such a plugin, and your_org.
 func (r *routing) configured() []config.Handler {
 	if r.cfg.Handlers != nil {
 		return r.cfg.Handlers
 	}
-	if p := r.plugin("log"); p == nil || !p.Serves(pluginhost.CheckHandler) {
-		r.faults = append(r.faults, fmt.Sprintf("nobody is told of results: no `handlers` are configured, and the plugin log is not in %s", r.cfg.Plugins))
-		return nil
+	if p := r.plugin(defaultHandler); p == nil || !p.Serves(pluginhost.CheckHandler) {
+		org := r.orgHandlers()
+		if org == nil {
+			r.faults = append(r.faults, fmt.Sprintf("nobody is told of results: no `handlers` are configured, and the plugin log is not in %s", r.cfg.Plugins))
+		}
+		return org
 	}
-	return []config.Handler{{Name: "log", Plugin: "log"}}
+	return append([]config.Handler{{Name: defaultHandler, Plugin: defaultHandler}}, r.orgHandlers()...)
 }
 
 func (r *routing) addHandler(h config.Handler) {
@@ -109,15 +141,22 @@ func (r *routing) plugin(name string) *pluginhost.Plugin {
 // spec remembers the instance as one that is in use.
 func (r *routing) spec(plugin string, settings []byte, concurrency int) pluginhost.InstanceSpec {
 	s := pluginhost.InstanceSpec{Plugin: plugin, Settings: settings, Concurrency: concurrency}
-	r.specs[plugin+"\x00"+string(settings)] = s
+	r.specs[specKey(plugin, settings)] = s
 	return s
 }
 
-// job wires a checker to its instances. faults say what of it cannot be served.
+func specKey(plugin string, settings []byte) string { return plugin + "\x00" + string(settings) }
+
+// job wires a checker to its instances. faults say what of it cannot be served. nil:
+// it is not known yet who serves it, and whoever asked a source now might ask the
+// wrong one; its minutes wait.
 func (r *routing) job(c *dwmon.Checker) (job *engine.Job, faults []string) {
 	job = &engine.Job{Checker: c, Purger: r.purger}
 	var err error
-	if job.Getter, job.Source, err = r.getter(c); err != nil {
+	if job.Getter, job.Source, err = r.getter(c); errors.Is(err, errUnheard) {
+		r.awaits = true
+		return nil, []string{err.Error()}
+	} else if err != nil {
 		job.Getter, job.Source = unserved{err}, engine.Source{Key: c.Source}
 		faults = append(faults, err.Error())
 	}
@@ -144,42 +183,62 @@ func (u unserved) GetRows(context.Context, dwmon.FetchRequest, func(*dwmon.Batch
 	return dwmon.FetchSummary{}, &dwmon.FetchError{Fault: dwmon.FaultSettings, Err: u.err}
 }
 
+// errUnheard says that it is not known yet who serves a SOURCE: a plugin that has not
+// said what it is may claim it too, and then a lone claimant would be the wrong one.
+// It passes within seconds.
+var errUnheard = errors.New("it is not known yet who serves it; a SOURCE that dwmon.yaml lists does not wait for that")
+
 // scheme is how a SOURCE begins that is a URL itself.
 var scheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):`)
 
-// getter finds who serves a SOURCE: the configuration's entry; else, for a URL,
-// the row getter that claims its scheme; else the only one that claims the name.
+// getter is the row getter of a checker's SOURCE.
 func (r *routing) getter(c *dwmon.Checker) (dwmon.RowGetter, engine.Source, error) {
+	source, settings, err := r.source(c)
+	if err != nil {
+		return nil, engine.Source{}, err
+	}
+	return r.host.RowGetter(r.spec(source.Plugin, settings, source.Concurrency)), source, nil
+}
+
+// source finds who serves a SOURCE, and with which settings: the configuration's
+// entry; else, for a URL, the row getter that claims its scheme; else the only one
+// that claims the name; else your_org.
+func (r *routing) source(c *dwmon.Checker) (engine.Source, []byte, error) {
 	source := c.Source
 	if s, ok := r.cfg.Sources[source]; ok {
 		settings, err := withZone(s)
-		if err != nil {
-			return nil, engine.Source{}, err
-		}
-		return r.host.RowGetter(r.spec(s.Getter, settings, s.Concurrency)), engine.Source{
+		return engine.Source{
 			Key: source, Plugin: s.Getter, Concurrency: s.Concurrency, Timeout: s.Timeout, MaxRows: s.MaxRows, MaxBytes: s.MaxBytes,
-		}, nil
+		}, settings, err
 	}
 	claim, isURL := source, false
 	if m := scheme.FindStringSubmatch(source); m != nil {
 		claim, isURL = strings.ToLower(m[1]), true
 	}
-	var claimants []string
+	var claimants, unheard []string
 	for i := range r.plugins {
-		if p := &r.plugins[i]; p.Serves(pluginhost.RowGetter) && slices.Contains(p.Sources, claim) {
+		switch p := &r.plugins[i]; {
+		case p.Unheard:
+			unheard = append(unheard, p.Name)
+		case p.Serves(pluginhost.RowGetter) && slices.Contains(p.Sources, claim):
 			claimants = append(claimants, p.Name)
 		}
 	}
 	switch {
+	case len(claimants) < 2 && len(unheard) > 0:
+		return engine.Source{}, nil, fmt.Errorf("SOURCE %s: %s has not said what it is: %w", shown(r.cfg, c), list(unheard), errUnheard)
 	case len(claimants) == 1:
-		return r.host.RowGetter(r.spec(claimants[0], nil, 0)), engine.Source{Key: source, Plugin: claimants[0]}, nil
+		return engine.Source{Key: source, Plugin: claimants[0]}, nil, nil
 	case len(claimants) > 1:
-		return nil, engine.Source{}, fmt.Errorf("SOURCE %s is claimed by more than one row getter: %s; say in dwmon.yaml under `sources` which is meant",
+		return engine.Source{}, nil, fmt.Errorf("SOURCE %s is claimed by more than one row getter: %s; say in dwmon.yaml under `sources` which is meant",
 			shown(r.cfg, c), list(claimants))
 	case isURL:
-		return nil, engine.Source{}, fmt.Errorf("no row getter claims URLs that begin with %s:; row getters are: %s", claim, r.getters())
+		return engine.Source{}, nil, fmt.Errorf("no row getter claims URLs that begin with %s:; row getters are: %s", claim, r.getters())
 	default:
-		return nil, engine.Source{}, fmt.Errorf("no row getter serves SOURCE %s; add it to `sources` in dwmon.yaml (sources there: %s; row getters: %s), or write a URL such as sqlite:demo.db",
+		if source, settings, ok := r.orgSource(); ok {
+			return source, settings, nil
+		}
+		return engine.Source{}, nil, fmt.Errorf("no row getter serves SOURCE %s; add it to `sources` in dwmon.yaml (sources there: %s; row getters: %s), or write a URL such as sqlite:demo.db",
 			shown(r.cfg, c), list(keys(r.cfg.Sources)), r.getters())
 	}
 }

@@ -78,14 +78,12 @@ func (d *daemon) readiness(ctx context.Context) readiness {
 			r.Faults = append(r.Faults, f.Faults...)
 		}
 	}
-	if plugins, err := d.host.Plugins(ctx); err == nil {
-		for _, p := range plugins {
-			if p.Err != "" {
-				if r.Plugins == nil {
-					r.Plugins = map[string]string{}
-				}
-				r.Plugins[p.Name] = string(p.State) + ": " + p.Err
+	for _, p := range d.host.PluginsNow() {
+		if p.Err != "" {
+			if r.Plugins == nil {
+				r.Plugins = map[string]string{}
 			}
+			r.Plugins[p.Name] = string(p.State) + ": " + p.Err
 		}
 	}
 	return r
@@ -151,11 +149,7 @@ func (c *liveCollector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, float64(w.Oldest)/1e6, w.Handler)
 		}
 	}
-	plugins, err := c.d.host.Plugins(ctx)
-	if err != nil {
-		return
-	}
-	for _, p := range plugins {
+	for _, p := range c.d.host.PluginsNow() {
 		for _, in := range p.Instances {
 			ready := 0.0
 			if in.State == pluginhost.StateReady {

@@ -46,7 +46,10 @@ var faultyCheckers = []faulty{
 		name: "bad/crash", query: `{"crash": true}`, source: "crasher",
 		cause: []string{"plugin crasher crashed (exit status 2)", "no memory left for rows"},
 	},
-	{name: "bad/junk", query: "SELECT 1", source: "JUNK", state: "PENDING", cause: []string{"not checked since ", "its source or plugin has not answered yet"}},
+	{
+		name: "bad/junk", query: "SELECT 1", source: "JUNK",
+		cause: []string{"plugin junk did not say anything on standard output", "Welcome to junk 3.1!"},
+	},
 	{
 		name: "bad/nobody", query: "SELECT 1", source: "Snowflake",
 		cause: []string{"no row getter serves SOURCE Snowflake; add it to `sources` in dwmon.yaml (sources there: JUNK, PAYROLL; row getters: ", "junk (BROKEN)"},
@@ -91,6 +94,7 @@ sources:
 	w.write("checks/bad/file.dwmon", checkText("SELECT 1", strings.Replace(every, "CHECKMINUTES", "CHECKMINUTE", 1), "sqlite:source.db"))
 	s := w.start()
 	address := s.up()
+	w.want(0, "plugin", "list") // by then the daemon knows what each plugin is, or that it will not say
 	// The minute after the next is one that all of them live through.
 	minute := time.Now().Unix()/60*60 + 60
 	w.await("the healthy checkers keep their minute", func() bool {
@@ -100,6 +104,7 @@ sources:
 	if late := time.Now().Unix() - minute; late > 30 {
 		t.Errorf("the healthy checkers were %d seconds late", late)
 	}
+	w.await("the plugin that says nothing is given up", func() bool { return w.status()["bad/junk"].State == "UNKNOWN" })
 	all := w.status()
 	text := w.want(0, "status").out
 	for _, f := range faultyCheckers {
@@ -149,12 +154,18 @@ sources:
 
 // rowOf is the row of a table that begins with a name.
 func rowOf(table, name string) string {
-	for row := range strings.SplitSeq(table, "\n") {
-		if strings.HasPrefix(row, name+" ") {
-			return row
+	var row []string
+	for line := range strings.SplitSeq(table, "\n") {
+		switch {
+		case strings.HasPrefix(line, name+" "):
+			row = append(row, line)
+		case len(row) > 0 && strings.HasPrefix(line, "    "):
+			row = append(row, line)
+		case len(row) > 0:
+			return strings.Join(row, "\n")
 		}
 	}
-	return ""
+	return strings.Join(row, "\n")
 }
 
 // simple is a checker on the events of source.db that is due each minute.

@@ -36,6 +36,9 @@ func serveFixture(name string) {
 			}),
 		})
 	default:
+		if serve := misbehaving[name]; serve != nil {
+			serve(name)
+		}
 		fmt.Fprintln(os.Stderr, "no such fixture:", name)
 		os.Exit(1)
 	}

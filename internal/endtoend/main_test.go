@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -48,6 +49,12 @@ func run(m *testing.M) int {
 		}
 	}
 	programs = dir
+	// Most of these tests wait for the next minute most of the time: more of them
+	// than there are cores may do so side by side.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 

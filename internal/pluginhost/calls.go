@@ -10,7 +10,6 @@ import (
 
 	pluginv1 "github.com/dwmon/dwmon/proto/dwmon/plugin/v1"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 )
@@ -118,7 +117,7 @@ func (in *instance) explain(ctx context.Context, c call, p *process, err error) 
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		e.Code, e.Err = codes.Canceled, context.Canceled
-	case ctx.Err() != nil, !f.spoken && f.code == codes.DeadlineExceeded:
+	case ctx.Err() != nil, f.code == codes.DeadlineExceeded && (!f.spoken || timeIsUp(ctx)):
 		e.Code = codes.DeadlineExceeded
 		e.Err = fmt.Errorf("no answer within %v; where that is too short, raise the timeout", c.timeout)
 	case !f.spoken && (f.code == codes.Unavailable || f.code == codes.Canceled):
@@ -132,15 +131,26 @@ func (in *instance) explain(ctx context.Context, c call, p *process, err error) 
 	return e
 }
 
+// timeIsUp says that the call's time is over but for the moment by which the plugin
+// may notice it before we do: both count from the same deadline.
+func timeIsUp(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) < 20*time.Millisecond
+}
+
 // lost waits to learn how the process ended that a call has lost its connection to;
-// nil when the connection is there, or nothing is learnt in time.
+// nil when it lives, or nothing is learnt in time. What the connection itself says
+// of its state is no proof: it is told late on a busy machine.
 func (p *process) lost() *CrashError {
 	const look = 50 * time.Millisecond
-	for waited := time.Duration(0); waited < p.t.CrashWait; waited += look {
+	for end := time.Now().Add(p.t.CrashWait); time.Now().Before(end); {
 		if crash := p.crashed(look); crash != nil {
 			return crash
 		}
-		if p.conn.GetState() == connectivity.Ready {
+		if p.ending.Load() && p.cause.Load() == nil {
+			return nil // we wanted it gone
+		}
+		if !p.exited() && p.probe(context.Background()) == nil {
 			return nil // the plugin said so itself
 		}
 	}
@@ -151,6 +161,9 @@ func (p *process) lost() *CrashError {
 func (c call) mayRepeat(e *Error, try int) bool {
 	if c.again == nil || try >= tries || !c.again() {
 		return false
+	}
+	if crash := (*CrashError)(nil); errors.As(e.Err, &crash) && crash.Why == WhyMemory {
+		return false // it would take as much memory again
 	}
 	return e.Code == codes.Unavailable || e.Code == codes.Aborted && try == 1
 }

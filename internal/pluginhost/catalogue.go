@@ -2,7 +2,6 @@ package pluginhost
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,8 +11,8 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/pluginsdk"
 	pluginv1 "github.com/dwmon/dwmon/proto/dwmon/plugin/v1"
-	"google.golang.org/protobuf/proto"
 )
 
 // Kind is a kind of work that a plugin does.
@@ -34,9 +33,15 @@ type Plugin struct {
 	State  State  `json:"state"`
 	SHA256 string `json:"sha256"`
 	Path   string `json:"path"`
+	// Bridge is the plugin that runs a bundle; SHA256 is then the bundle's, and Path
+	// its manifest.
+	Bridge string `json:"bridge,omitempty"`
 	// Err says why it cannot be used, or what its last trouble was.
 	Err string `json:"error"`
 
+	// Protocol is the major version of the protocol; 0 where it is not known.
+	Protocol  int            `json:"protocol,omitempty"`
+	SDK       string         `json:"sdk,omitempty"`
 	Summary   string         `json:"summary,omitempty"`
 	Warnings  []string       `json:"warnings,omitempty"`
 	Instances []InstanceInfo `json:"instances,omitempty"`
@@ -49,6 +54,11 @@ type Plugin struct {
 	DefaultOn dwmon.On       `json:"-"`
 	Statuses  []dwmon.Status `json:"-"`
 	Notices   bool           `json:"-"`
+
+	// Refusal is set where it is REJECTED or a CONFLICT.
+	Refusal *Refusal `json:"-"`
+	// Unheard says that nothing is known yet of what it does: it may serve anything.
+	Unheard bool `json:"-"`
 }
 
 // Serves says whether the plugin does a kind of work.
@@ -66,6 +76,12 @@ type InstanceInfo struct {
 	// Restarts counts starts beyond the first.
 	Restarts int `json:"restarts"`
 	InFlight int `json:"in_flight"`
+	// MemoryBytes is what the process and its descendants hold in memory; 0 where
+	// that is not known. MemoryLimitBytes is limits.memory_mb; 0 for none.
+	MemoryBytes      int64 `json:"memory_bytes,omitempty"`
+	MemoryLimitBytes int64 `json:"memory_limit_bytes,omitempty"`
+	// Attached says that dwmon has not started the process and will not end it.
+	Attached bool `json:"attached,omitempty"`
 	// Calls and Failed count since the host's start.
 	Calls  int64 `json:"calls"`
 	Failed int64 `json:"failed"`
@@ -73,97 +89,12 @@ type InstanceInfo struct {
 	LastError string `json:"last_error,omitempty"`
 }
 
-// entry of the catalogue: a file, and what it said of itself once done is closed.
-type catalogued struct {
-	Found
-	done   chan struct{}
-	plugin Plugin
-}
-
-func newCatalogued(f Found) *catalogued {
-	c := &catalogued{Found: f, done: make(chan struct{})}
-	c.plugin = Plugin{Name: f.Name, Path: f.Path, SHA256: f.SHA256, Warnings: f.Warnings, Kinds: []Kind{}}
-	switch {
-	case f.Conflict:
-		c.plugin.State = StateConflict
-	case f.Err != nil:
-		c.plugin.State = StateRejected
-	case f.Sidecar.disabled():
-		c.plugin.State = StateDisabled
-	}
-	if f.Err != nil {
-		c.plugin.Err = f.Err.Error()
-	}
-	return c
-}
-
-// describe fills the entry: from the cache, else by starting the plugin once.
-func (h *Host) describe(ctx context.Context, c *catalogued) {
-	defer close(c.done)
-	if c.plugin.State != "" {
-		return
-	}
-	if d := h.cached(c.Name, c.SHA256); d != nil {
-		c.plugin.fill(d)
-		return
-	}
-	select {
-	case h.describing <- struct{}{}:
-		defer func() { <-h.describing }()
-	case <-ctx.Done():
-		c.plugin.State, c.plugin.Err = StateBroken, "dwmon was stopped before the plugin was asked what it is"
-		return
-	}
-	p, err := h.start(ctx, launch{name: c.Name, path: c.Path, plainText: c.Sidecar.plainText()})
-	if err != nil {
-		c.plugin.State = StateBroken
-		if se := (*startError)(nil); errors.As(err, &se) && se.failure == failedIncompatible {
-			c.plugin.State = StateIncompatible
-		}
-		c.plugin.Err = err.Error()
-		if ctx.Err() != nil {
-			return
-		}
-		h.log.Warn("a plugin cannot be used", "plugin", c.Name, "path", c.Path, "err", err)
-		return
-	}
-	c.plugin.fill(p.describe)
-	if p.child.sha256 == c.SHA256 {
-		h.remember(c.SHA256, p.describe)
-	}
-	p.stop(ctx)
-}
-
-func (h *Host) cached(name, sum string) *pluginv1.DescribeResponse {
-	if h.opt.Cache == nil {
-		return nil
-	}
-	raw, ok := h.opt.Cache.Described(sum)
-	if !ok {
-		return nil
-	}
-	d := new(pluginv1.DescribeResponse)
-	// The file may have been renamed, and the host replaced, since.
-	if proto.Unmarshal(raw, d) != nil || checkDescribe(name, d, h.opt.HostVersion) != nil {
-		return nil
-	}
-	return d
-}
-
-func (h *Host) remember(sum string, d *pluginv1.DescribeResponse) {
-	if h.opt.Cache == nil {
-		return
-	}
-	if raw, err := proto.Marshal(d); err == nil {
-		h.opt.Cache.SaveDescribed(sum, raw)
-	}
-}
-
 // fill takes over what the plugin said.
 func (p *Plugin) fill(d *pluginv1.DescribeResponse) {
 	p.State = StateVerified
 	p.Version = d.GetVersion()
 	p.Summary = cutText(d.GetSummary(), 300)
+	p.Protocol, p.SDK = pluginsdk.ProtocolVersion, cutText(d.GetSdk(), 100)
 	p.Kinds = kindsOf(d)
 	p.Sources = d.GetRowGetter().GetSources()
 	p.Sources = p.Sources[:min(len(p.Sources), maxSources)]

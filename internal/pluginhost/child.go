@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +33,7 @@ const (
 // itself: go-plugin would wait until every holder of the pipes is gone.
 type child struct {
 	name string
-	path string
+	program
 	dir  string // the working directory; empty: ours
 	env  []string
 	run  *runDir
@@ -44,8 +42,7 @@ type child struct {
 	// socketDir is go-plugin's folder for the socket of this process.
 	socketDir string
 
-	sha256   string // of the file as it was when executed
-	pid      int    // 0 until started; written with mu held
+	pid      int // 0 until started; written with mu held
 	process  *os.Process
 	lifeline *os.File
 	forward  *io.PipeReader // the handshake line, to go-plugin
@@ -77,16 +74,17 @@ func (e exitStatus) String() string {
 	if e.code == 137 {
 		return "exit status 137 (killed, probably for want of memory)"
 	}
+	if e.code == 0 {
+		return "exit status 0: it ended by itself; its main must call pluginsdk.Serve, which never returns"
+	}
 	return "exit status " + strconv.Itoa(e.code)
 }
 
-// Start hashes the file and executes it.
+// Start executes the program, if it still is what was looked at.
 func (c *child) Start(ctx context.Context) error {
-	sum, err := hashFile(c.path)
-	if err != nil {
+	if err := c.verify(); err != nil {
 		return err
 	}
-	c.sha256 = sum
 	pipes, err := newPipes()
 	if err != nil {
 		return fmt.Errorf("pipes for plugin %s: %w", c.name, err)
@@ -127,6 +125,13 @@ func (c *child) born() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.pid != 0
+}
+
+// number is the process's; 0 until it is started.
+func (c *child) number() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pid
 }
 
 // execute starts the process. A file that was written a moment ago may still be
@@ -324,27 +329,6 @@ func cutText(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "") + " … (cut)"
-}
-
-// hashFile is the SHA-256 of a regular file, hexadecimal.
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a file", path)
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // pipes are the three standard files of a child: the ends that the child has and

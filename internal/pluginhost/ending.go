@@ -29,14 +29,33 @@ func (p *process) stop(ctx context.Context) {
 	p.gone()
 }
 
-// end kills the process; cause is for its calls, empty where none could care.
-func (p *process) end(cause string) {
-	if cause != "" {
-		cause = p.child.logs.redact(cause)
-		p.cause.CompareAndSwap(nil, &cause)
+// retire stops a process that another one has replaced. Its calls, which have
+// their own time limits, may end: nobody waits for it before life ends.
+func (p *process) retire(life, mercy context.Context) {
+	p.refuse()
+	select {
+	case <-p.idle:
+	case <-p.child.exited:
+	case <-life.Done():
 	}
+	p.stop(mercy)
+}
+
+// endCause is why the host ended a process, for its calls and for people.
+type endCause struct{ why, text string }
+
+// end kills the process, whose calls need no reason.
+func (p *process) end() {
 	p.ending.Store(true)
 	_ = p.child.Kill(context.Background())
+}
+
+// endFor kills the process and all that it has started. why is one of the Why
+// constants; the text says what is wrong and what to do.
+func (p *process) endFor(why, text string) {
+	p.cause.CompareAndSwap(nil, &endCause{why, p.child.logs.redact(text)})
+	p.end()
+	killDescendants(p.mark)
 }
 
 // discard kills the process, if it still runs, and lets go of it. One that has
@@ -44,7 +63,7 @@ func (p *process) end(cause string) {
 func (p *process) discard() {
 	p.refuse()
 	if !p.exited() {
-		p.end("")
+		p.end()
 	}
 	p.child.closeLifeline()
 	p.release()
@@ -52,7 +71,7 @@ func (p *process) discard() {
 }
 
 func (p *process) drain(ctx context.Context) {
-	if p.exited() {
+	if p.exited() || p.attached { // one that we are attached to goes on without us
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.t.Drain)
@@ -73,6 +92,10 @@ func (p *process) release() {
 	p.releaseOnce.Do(func() {
 		go func() {
 			defer close(p.released)
+			if p.attached {
+				p.detach()
+				return
+			}
 			p.client.Kill() // closes the connection
 			if dir := p.child.socketDir; dir != "" {
 				_ = os.RemoveAll(dir)
@@ -81,13 +104,20 @@ func (p *process) release() {
 	})
 }
 
-// gone waits for the end of a process that has been told, and of its client.
+// gone waits for the end of a process that has been told, and of its client, and
+// ends what it has left behind: a descendant that went into a session of its own
+// is in no group that could have been killed.
 func (p *process) gone() {
-	if !p.child.born() {
-		return // never started: release has nothing to wait for
+	defer p.watch.remove(p)
+	defer p.child.logs.finish()
+	if !p.child.born() || p.attached {
+		return // release has nothing to wait for, and there is nobody to end
 	}
 	if !p.await(context.Background(), p.t.Leave, p.released) {
 		p.log.Error("a plugin cannot be ended: it is left alone", "pid", p.child.pid)
+	}
+	if n := killDescendants(p.mark); n > 0 {
+		p.log.Warn("processes that a plugin had started outlived it: killed", "processes", n)
 	}
 }
 

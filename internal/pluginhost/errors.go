@@ -42,24 +42,34 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Why a process ended that did not end by itself.
+const (
+	WhyMemory   = "memory"   // it and its descendants held more than their limit
+	WhyFrozen   = "frozen"   // it did not answer health probes
+	WhyDetached = "detached" // the process that we were attached to went away
+)
+
 // CrashError is the end of a process that nobody had asked for.
 type CrashError struct {
 	Plugin string
 	// Exit is "exit status 2" or "signal segmentation fault".
 	Exit string
-	// Cause is set when the host itself ended it, and says why.
-	Cause string
+	// Why is set when the host itself ended it: one of the Why constants. Cause says
+	// the same to people.
+	Why, Cause string
 	// LastStderr is what it wrote last, at most 20 lines, oldest first.
 	LastStderr []string
 }
 
 func (e *CrashError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plugin %s ", e.Plugin)
-	if e.Cause != "" {
-		fmt.Fprintf(&b, "was ended: %s", e.Cause)
-	} else {
-		fmt.Fprintf(&b, "crashed (%s)", e.Exit)
+	switch {
+	case e.Why == WhyDetached:
+		fmt.Fprintf(&b, "plugin %s: %s", e.Plugin, e.Cause)
+	case e.Cause != "":
+		fmt.Fprintf(&b, "plugin %s was ended: %s", e.Plugin, e.Cause)
+	default:
+		fmt.Fprintf(&b, "plugin %s crashed (%s)", e.Plugin, e.Exit)
 	}
 	if words := lastWords(e.LastStderr); words != "" {
 		fmt.Fprintf(&b, "; it last wrote: %s", words)

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 1 && os.Args[1] == "sleeper":
 		time.Sleep(time.Hour)
 		return
+	case len(os.Args) > 1 && (os.Args[1] == "orphan" || os.Args[1] == "leaker"):
+		actApart(os.Args[1:])
+		return
 	}
 	if name, ok := strings.CutPrefix(filepath.Base(os.Args[0]), pluginsdk.FilePrefix); ok {
 		name, _, _ = strings.Cut(name, ".")
@@ -65,6 +68,8 @@ func init() {
 	sdkFixtures = map[string]func(string){
 		"good":    serveGood,
 		"other":   serveGood,
+		"bad":     serveGood,
+		"leaky":   serveGood,
 		"handler": serveHandlerOnly,
 		"liar":    func(string) { serveGood("somebody-else") },
 	}
@@ -78,6 +83,7 @@ func init() {
 		"silent":         func(string) { os.Exit(0) },
 		"dies":           func(string) { fmt.Fprintln(os.Stderr, "panic: cannot go on"); os.Exit(7) },
 		"junk":           func(string) { fmt.Println("Loading configuration..."); time.Sleep(time.Minute) },
+		"junk-secret":    serveJunkSecret,
 		"long-junk":      func(string) { fmt.Print(strings.Repeat("x", 1<<20)); time.Sleep(time.Minute) },
 		"hang":           func(string) { time.Sleep(time.Minute) },
 		"deaf":           serveDeaf,
@@ -162,6 +168,9 @@ var refusals atomic.Int64
 // obey does what the query says.
 func obey(ctx context.Context, q pluginsdk.Query, out pluginsdk.RowSink, cfg goodSettings) error {
 	words := strings.Fields(q.Text)
+	if misdeed := misdeeds[words[0]]; misdeed != nil {
+		return misdeed(ctx, out, words)
+	}
 	switch words[0] {
 	case "rows": // rows N: keys of 24 bytes
 		return sendRows(out, number(words[1]))
@@ -192,6 +201,11 @@ func obey(ctx context.Context, q pluginsdk.Query, out pluginsdk.RowSink, cfg goo
 		return failures[words[1]]
 	case "panic":
 		panic("boom")
+	case "panic-with-word": // it tells its secret on the way
+		fmt.Fprintln(os.Stderr, "about to panic with", cfg.Word)
+		go panic("boom with " + cfg.Word)
+		<-ctx.Done()
+		return ctx.Err()
 	case "crash": // crash N: after N rows, from outside the call
 		if err := sendRows(out, number(words[1])); err != nil {
 			return err

@@ -52,12 +52,16 @@ func GuardMain() {
 
 // killMarked kills every process whose environment holds the mark and says how
 // many there were.
-func killMarked(mark string) int {
+func killMarked(mark string) int { return killBearing(MarkEnv + "=" + mark) }
+
+// killBearing kills every process whose environment holds an entry, save
+// ourselves.
+func killBearing(entry string) int {
 	entries, _ := os.ReadDir("/proc")
 	killed := 0
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err == nil && pid != os.Getpid() && killIfMarked(pid, []byte(MarkEnv+"="+mark)) {
+		if err == nil && pid != os.Getpid() && killIfMarked(pid, []byte(entry)) {
 			killed++
 		}
 	}

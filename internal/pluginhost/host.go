@@ -33,15 +33,19 @@ type Host struct {
 	salt   []byte
 	run    *runDir
 	guard  *guard
+	memory *memoryWatch
 
+	copies     *copies       // nil: plugins run where they lie
 	describing chan struct{} // a place for each plugin that is asked at the same time
+	news       chan struct{} // holds one where somebody has answered
 	running    sync.WaitGroup
 	background context.Context
 	cancel     context.CancelFunc
+	only       *Found // of an Inspection, wherever it lies; nil: the folder's
 
 	mu        sync.Mutex
 	closed    bool
-	look      string                   // of the folder when it was last read
+	seen      string                   // look of the folder when it was last read
 	catalogue map[string][]*catalogued // by name; more than one is a conflict
 	instances map[string]*instance     // by id
 }
@@ -49,10 +53,27 @@ type Host struct {
 // New reads the plugins folder and begins to ask the plugins what they are. No
 // plugin that misbehaves fails it. The host must be closed.
 func New(opt Options) (*Host, error) {
+	h, err := newHost(opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Rescan(); err != nil {
+		h.Close(context.Background())
+		return nil, err
+	}
+	return h, nil
+}
+
+// newHost is a host that has not looked at its folder.
+func newHost(opt Options) (*Host, error) {
+	if opt.Strict && len(opt.Attach) > 0 {
+		return nil, errors.New("strict mode runs nothing that was not looked at, and so attaches to nothing: unset DWMON_ATTACH_PLUGINS, or leave strict mode")
+	}
 	h := &Host{
 		opt: opt, t: opt.Timings.withDefaults(), log: opt.Log, redact: opt.Redact, mark: newMark(),
 		salt:       []byte(cmp.Or(opt.Installation, rand.Text())),
 		describing: make(chan struct{}, 4),
+		news:       make(chan struct{}, 1),
 		catalogue:  map[string][]*catalogued{},
 		instances:  map[string]*instance{},
 	}
@@ -62,6 +83,7 @@ func New(opt Options) (*Host, error) {
 	if h.redact == nil {
 		h.redact = func(s string) string { return s }
 	}
+	h.memory = newMemoryWatch(h.t.MemoryEvery, func(plugin string) int64 { return h.limits(plugin).MemoryMiB << 20 })
 	var err error
 	if h.run, err = openRunDir(opt.RunDir, h.log); err != nil {
 		return nil, err
@@ -70,11 +92,14 @@ func New(opt Options) (*Host, error) {
 		h.run.close()
 		return nil, err
 	}
-	h.background, h.cancel = context.WithCancel(context.Background())
-	if err := h.Rescan(); err != nil {
-		h.Close(context.Background())
-		return nil, err
+	if opt.Strict {
+		if h.copies, err = openCopies(opt.CacheDir, h.log); err != nil {
+			h.guard.close(context.Background())
+			h.run.close()
+			return nil, err
+		}
 	}
+	h.background, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
 
@@ -89,8 +114,10 @@ func (h *Host) Close(ctx context.Context) {
 	h.cancel()
 	stopAll(ctx, all)
 	h.running.Wait()
+	h.memory.wait()
 	h.guard.close(ctx)
 	h.run.close()
+	h.copies.close()
 }
 
 func stopAll(ctx context.Context, all map[string]*instance) {
@@ -105,17 +132,21 @@ func stopAll(ctx context.Context, all map[string]*instance) {
 // instance whose file has changed starts the new one and changes over when it is
 // ready; whatever waits for better times is tried at once.
 func (h *Host) Rescan() error {
-	look := lookOf(h.opt.Dir)
-	found, err := Discover(h.opt.Dir)
+	seen := look(h.opt.Dir)
+	found, err := h.folder().Discover()
 	if err != nil {
 		return err
 	}
+	if len(h.opt.Only) > 0 {
+		found = slices.DeleteFunc(found, func(f Found) bool { return !slices.Contains(h.opt.Only, f.Name) })
+	}
+	h.copies.sweep(found)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return errClosed
 	}
-	h.look = look
+	h.seen = seen
 	next := map[string][]*catalogued{}
 	for _, f := range found {
 		c := h.known(f)
@@ -124,7 +155,9 @@ func (h *Host) Rescan() error {
 		}
 		next[f.Name] = append(next[f.Name], c)
 	}
+	h.attachAll(next)
 	h.catalogue = next
+	h.tell()
 	for _, in := range h.instances {
 		in.poke()
 	}
@@ -133,43 +166,30 @@ func (h *Host) Rescan() error {
 
 var errClosed = errors.New("the plugin host is closed")
 
+func (h *Host) folder() Folder { return h.opt.folder() }
+
 // Changed says whether the plugins folder looks other than when it was last read,
 // as far as can be told without reading files: whether Rescan would find anything.
 func (h *Host) Changed() bool {
-	look := lookOf(h.opt.Dir)
+	now := look(h.opt.Dir)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return look != h.look
+	return now != h.seen || h.attachmentMissing()
 }
 
-// lookOf is a folder's plugins and the files beside them, with their fingerprints.
-func lookOf(dir string) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err.Error()
-	}
-	var look strings.Builder
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), pluginsdk.FilePrefix) || filepath.Ext(e.Name()) == ".json" {
-			fmt.Fprintf(&look, "%q %s\n", e.Name(), fingerprint(filepath.Join(dir, e.Name())))
-		}
-	}
-	return look.String()
-}
+// News holds a value when a plugin has said what it is, or has failed to, since the
+// last was taken.
+func (h *Host) News() <-chan struct{} { return h.news }
 
 // known is the entry of a file that has not changed and was not found broken.
 func (h *Host) known(f Found) *catalogued {
 	for _, c := range h.catalogue[f.Name] {
-		if c.Path != f.Path || c.SHA256 == "" || c.SHA256 != f.SHA256 || c.Conflict != f.Conflict ||
+		if c.Path != f.Path || c.SHA256 == "" || c.key() != f.key() || c.Conflict != f.Conflict ||
 			errText(c.Err) != errText(f.Err) || !sameSidecar(c.Sidecar, f.Sidecar) {
 			continue
 		}
-		select {
-		case <-c.done:
-			if c.plugin.State == StateBroken {
-				return nil
-			}
-		default: // being asked right now
+		if c.isDone() && c.plugin.State == StateBroken {
+			return nil
 		}
 		return c
 	}
@@ -195,61 +215,102 @@ func (h *Host) add(f Found) *catalogued {
 	for _, w := range f.Warnings {
 		h.log.Warn("plugins folder: " + w)
 	}
-	h.running.Go(func() { h.describe(h.background, c) })
+	if old := h.catalogue[f.Name]; len(old) == 1 {
+		c.before = old[0].heir()
+	}
+	h.running.Go(func() { h.answer(c) })
 	return c
 }
 
 // Plugins lists what is in the plugins folder, by name, with the state of what
 // runs. It waits until every plugin has said what it is, or has failed to.
 func (h *Host) Plugins(ctx context.Context) ([]Plugin, error) {
+	if err := h.Settle(ctx); err != nil {
+		return nil, err
+	}
+	return h.PluginsNow(), nil
+}
+
+// Settle waits until the plugins of these names have said what they are, or have
+// failed to; they are asked before others. Without names, until all have.
+func (h *Host) Settle(ctx context.Context, names ...string) error {
 	h.mu.Lock()
 	var entries []*catalogued
-	for _, cs := range h.catalogue {
-		entries = append(entries, cs...)
+	for name, cs := range h.catalogue {
+		if len(names) == 0 || slices.Contains(names, name) {
+			entries = append(entries, cs...)
+		}
 	}
+	h.mu.Unlock()
+	if len(names) > 0 {
+		for _, c := range entries {
+			c.hasten()
+		}
+	}
+	for _, c := range entries {
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PluginsNow is the list of Plugins as far as it is known at the moment.
+func (h *Host) PluginsNow() []Plugin {
+	h.memory.refresh()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	infos := map[string][]InstanceInfo{}
 	for _, in := range h.instances {
 		infos[in.plugin] = append(infos[in.plugin], in.info())
 	}
-	h.mu.Unlock()
-	plugins := make([]Plugin, 0, len(entries))
-	for _, c := range entries {
-		p, err := c.wait(ctx)
-		if err != nil {
-			return nil, err
+	plugins := h.offered()
+	for i, p := range plugins {
+		plugins[i] = p.withInstances(infos[p.Name])
+	}
+	return plugins
+}
+
+// Offered is the same without the lives of instances: what the plugins are, not how
+// they are.
+func (h *Host) Offered() []Plugin {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.offered()
+}
+
+// offered lists the catalogue. The lock is held.
+func (h *Host) offered() []Plugin {
+	plugins := make([]Plugin, 0, len(h.catalogue))
+	for _, cs := range h.catalogue {
+		for _, c := range cs {
+			plugins = append(plugins, c.now())
 		}
-		plugins = append(plugins, p.withInstances(infos[c.Name]))
 	}
 	sort.Slice(plugins, func(i, j int) bool {
 		a, b := plugins[i], plugins[j]
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Path, b.Path)) < 0
 	})
-	return plugins, nil
-}
-
-func (c *catalogued) wait(ctx context.Context) (Plugin, error) {
-	select {
-	case <-c.done:
-		return c.plugin, nil
-	case <-ctx.Done():
-		return Plugin{}, ctx.Err()
-	}
+	return plugins
 }
 
 // Plugin waits until a plugin has said what it is. An error: there is none of that
 // name, or it cannot be used.
 func (h *Host) Plugin(ctx context.Context, name string) (Plugin, error) {
+	if err := h.Settle(ctx, name); err != nil {
+		return Plugin{}, err
+	}
 	h.mu.Lock()
 	cs := h.catalogue[name]
 	h.mu.Unlock()
 	if len(cs) == 0 {
 		return Plugin{}, h.noSuchPlugin(name)
 	}
-	p, err := cs[0].wait(ctx)
-	if err == nil && p.State != StateVerified {
-		err = fmt.Errorf("plugin %s: %s", name, cmp.Or(p.Err, "it is "+string(p.State)))
+	p := cs[0].now()
+	if p.State != StateVerified {
+		return p, fmt.Errorf("plugin %s: %s", name, cmp.Or(p.Err, "it is "+string(p.State)))
 	}
-	return p, err
+	return p, nil
 }
 
 func (h *Host) noSuchPlugin(name string) error {
@@ -264,82 +325,68 @@ func (h *Host) noSuchPlugin(name string) error {
 	if len(names) > 0 {
 		there = "there are " + strings.Join(names, ", ")
 	}
-	file, _ := h.fileOf(name)
+	file := filepath.Join(h.opt.Dir, pluginsdk.FilePrefix+name)
 	return fmt.Errorf("there is no plugin %s: want the file %s (%s)", name, file, there)
 }
 
-// fileOf is where the plugin of a name lies, if it does.
-func (h *Host) fileOf(name string) (string, bool) {
-	file := filepath.Join(h.opt.Dir, pluginsdk.FilePrefix+name)
-	for _, path := range []string{file, file + ".exe"} {
-		if _, err := os.Lstat(path); err == nil {
-			return path, true
-		}
-	}
-	return file, false
-}
-
-// locate is the file that an instance starts. A file that has changed since the
-// folder was read, or was not right then, is looked at again.
+// locate is what an instance starts. Where the folder looks other than when it was
+// read, or the plugin was not right then, it is looked at again.
 func (h *Host) locate(name string) (Found, error) {
+	if h.only != nil {
+		return *h.only, nil
+	}
+	if a, ok := h.opt.Attach[name]; ok {
+		return a.found(name), nil
+	}
+	now := look(h.opt.Dir)
 	h.mu.Lock()
-	cs := h.catalogue[name]
+	cs, seen := h.catalogue[name], h.seen
 	h.mu.Unlock()
-	var f Found
-	switch {
-	case len(cs) > 0 && cs[0].Conflict:
-		f = cs[0].Found
-	case len(cs) > 0 && cs[0].Err == nil && cs[0].fingerprint == h.fingerprint(name):
-		f = cs[0].Found
-	default:
-		file, ok := h.fileOf(name)
-		if !ok {
-			return Found{}, h.noSuchPlugin(name)
-		}
-		f = examine(h.opt.Dir, filepath.Base(file))
+	var found []Found
+	var err error
+	if len(cs) == 1 && cs[0].Err == nil && now == seen {
+		found = []Found{cs[0].Found}
+	} else {
+		found, err = h.folder().find(name)
 	}
 	switch {
-	case f.Err != nil:
-		return Found{}, fmt.Errorf("plugin %s: %w", name, f.Err)
-	case f.Sidecar.disabled():
+	case err != nil:
+		return Found{}, err
+	case len(found) == 0:
+		return Found{}, h.noSuchPlugin(name)
+	case found[0].Err != nil:
+		return Found{}, fmt.Errorf("plugin %s: %w", name, found[0].Err)
+	case found[0].Sidecar.disabled():
 		return Found{}, fmt.Errorf("plugin %s is disabled by %s", name, filepath.Join(h.opt.Dir, name+".json"))
 	}
-	return f, nil
+	return found[0], nil
 }
 
-// fingerprint changes when the file of a plugin does, as far as can be told without
-// reading it.
+// fingerprint changes when what a plugin is started from may have: the folder, as
+// bridge and lock file count too, or the socket that it is attached to.
 func (h *Host) fingerprint(name string) string {
-	file, ok := h.fileOf(name)
-	if !ok {
-		return ""
+	if a, ok := h.opt.Attach[name]; ok {
+		return mark(os.Stat(a.Addr))
 	}
-	return fingerprint(file)
+	return look(h.opt.Dir)
 }
 
-func fingerprint(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprint(info.Size(), info.ModTime().UnixNano(), info.Mode())
-}
-
-// fileChanged says whether the folder holds another usable file than the one that
-// runs.
-func (h *Host) fileChanged(name, sum string) bool {
+// fileChanged says whether the folder holds another usable plugin of the name than
+// the one that runs.
+func (h *Host) fileChanged(name, key string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	cs := h.catalogue[name]
-	return len(cs) == 1 && cs[0].Err == nil && cs[0].SHA256 != sum
+	return len(cs) == 1 && cs[0].Err == nil && cs[0].key() != key
 }
 
-// learn enters what an instance's process said of itself, where its file is not the
-// one in the catalogue: it was replaced, and nobody has said so yet.
+// learn enters what an instance's process said of itself, where the catalogue does
+// not know it: the plugin was replaced, and nobody has said so yet, or it has not
+// answered when it was asked.
 func (h *Host) learn(f Found, p *process) {
-	f.SHA256 = p.child.sha256
 	if h.enter(f, p) {
-		h.remember(f.SHA256, p.describe)
+		h.remember(f.key(), p.describe)
+		h.tell()
 	}
 }
 
@@ -348,10 +395,18 @@ func (h *Host) enter(f Found, p *process) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	cs := h.catalogue[f.Name]
-	if len(cs) > 1 || len(cs) == 1 && cs[0].SHA256 == f.SHA256 {
-		return false
-	}
 	c := newCatalogued(f)
+	switch {
+	case len(cs) > 1:
+		return false
+	case len(cs) == 1 && cs[0].key() == f.key() && cs[0].Err == nil:
+		if cs[0].isDone() && cs[0].plugin.State == StateVerified {
+			return false
+		}
+		c.before = cs[0].before
+	default:
+		h.seen = "" // which of the two is the newer one is for the next look to say
+	}
 	c.plugin.fill(p.describe)
 	close(c.done)
 	h.catalogue[f.Name] = []*catalogued{c}

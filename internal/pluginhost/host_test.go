@@ -139,6 +139,17 @@ func copyFile(t testing.TB, from, to, suffix string) {
 	}
 }
 
+// everything says that all tests are to run at length.
+func everything() bool { return os.Getenv("DWMON_TEST_ALL") == "1" }
+
+// sidecar writes NAME.json beside a plugin.
+func sidecar(t testing.TB, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func checker(query string) *dwmon.Checker {
 	return &dwmon.Checker{Name: "billing/new", File: "checks/billing/new.dwmon", Revision: "abc", Query: query, Source: "told", Extra: []byte("{}")}
 }

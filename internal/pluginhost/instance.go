@@ -58,7 +58,7 @@ type instance struct {
 	changed     chan struct{}
 	concurrency int
 	gen         int
-	sha256      string // of the file of that generation
+	key         string // of the program of that generation
 	starts      int
 	calls       int64
 	failed      int64
@@ -215,6 +215,9 @@ func failureOf(err error) failure {
 	if errors.As(err, &se) {
 		return se.failure
 	}
+	if crash := (*CrashError)(nil); errors.As(err, &crash) && crash.Why == WhyDetached {
+		return failedSetup // whoever debugs it has ended it
+	}
 	return failedCrash
 }
 
@@ -259,14 +262,11 @@ func (in *instance) launch(ctx context.Context) (*process, error) {
 	in.mu.Lock()
 	in.starts++
 	gen := in.gen
-	if file.SHA256 != in.sha256 {
+	if file.key() != in.key || gen == 0 {
 		gen++
 	}
 	in.mu.Unlock()
-	p, err := in.host.start(ctx, launch{
-		name: file.Name, path: file.Path, instance: in.id, gen: gen,
-		env: environ(os.Environ(), file.Sidecar.environ()), plainText: file.Sidecar.plainText(),
-	})
+	p, err := in.host.startFound(ctx, file, launch{instance: in.id, gen: gen, env: environ(os.Environ(), file.environ())})
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +331,7 @@ func (in *instance) serve(p *process) error {
 			p.discard()
 			return err
 		case <-health.C:
-			if !probing {
+			if !probing && !p.attached { // one at a breakpoint is well
 				probing = true
 				go func(p *process) { probed <- p.probe(context.Background()) }(p)
 			}
@@ -340,10 +340,10 @@ func (in *instance) serve(p *process) error {
 			if err == nil {
 				failures = 0
 			} else if failures++; failures >= in.host.t.HealthFailures {
-				p.end(fmt.Sprintf("it did not answer %d health probes, the last with: %v", failures, err))
+				p.endFor(WhyFrozen, p.frozenText(failures, err))
 			}
 		case <-in.wake:
-			if !starting && in.host.fileChanged(in.plugin, p.child.sha256) {
+			if !starting && in.host.fileChanged(in.plugin, p.child.key()) {
 				starting = true
 				go func() { p, err := in.launch(ctx); next <- launched{p, err} }()
 			}
@@ -357,8 +357,8 @@ func (in *instance) serve(p *process) error {
 			old := p
 			p, failures = l.p, 0
 			in.takeOver(p)
-			in.host.log.Info("the new file of a plugin took over", "plugin", in.plugin, "instance", in.id, "gen", p.gen, "sha256", p.child.sha256)
-			in.retired.Go(func() { old.stop(in.mercy) })
+			in.host.log.Info("the new file of a plugin took over", "plugin", in.plugin, "instance", in.id, "gen", p.gen, "sha256", p.child.digest())
+			in.retired.Go(func() { old.retire(in.life, in.mercy) })
 		}
 	}
 }
@@ -372,7 +372,7 @@ type launched struct {
 // takeOver makes a process the one that takes the calls.
 func (in *instance) takeOver(p *process) {
 	in.mu.Lock()
-	in.gen, in.sha256 = p.gen, p.child.sha256
+	in.gen, in.key = p.gen, p.child.key()
 	in.mu.Unlock()
 	in.resize(p)
 	in.set(StateReady, p, nil)
@@ -419,7 +419,9 @@ func (in *instance) info() InstanceInfo {
 		Restarts: max(0, in.starts-1), Calls: in.calls, Failed: in.failed,
 	}
 	if in.proc != nil {
-		info.Pid, info.InFlight = in.proc.child.pid, in.proc.inFlight()
+		info.Pid, info.InFlight, info.Attached = in.proc.child.pid, in.proc.inFlight(), in.proc.attached
+		u := in.proc.used()
+		info.MemoryBytes, info.MemoryLimitBytes = u.bytes, u.limit
 	}
 	if in.err != nil {
 		info.LastError = in.err.Error()

@@ -312,13 +312,15 @@ func TestInstances(t *testing.T) {
 }
 
 // TestNewFile: a changed file takes over when it is ready; the old process finishes
-// its calls.
+// its calls, however long they take.
 func TestNewFile(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, Options{}, "good")
+	timings := quick
+	timings.DrainCalls = 20 * time.Millisecond // holds for a stop, not for a change
+	r := newRig(t, Options{Timings: timings}, "good")
 	g := r.RowGetter(InstanceSpec{Plugin: "good"})
 	before, err := fetchKeys(t.Context(), g, "pid")
 	if err != nil {
@@ -352,7 +354,7 @@ func TestNewFile(t *testing.T) {
 	pid, _ := strconv.Atoi(before[0])
 	eventually(t, "the old process is gone", func() bool { return !runs(pid) })
 	ps, err := r.Plugins(t.Context())
-	if err != nil || len(ps) != 1 || ps[0].SHA256 != in.sha256 {
+	if err != nil || len(ps) != 1 || ps[0].SHA256 != in.key {
 		t.Errorf("plugins %+v, %v", ps, err)
 	}
 

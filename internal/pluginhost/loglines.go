@@ -140,10 +140,22 @@ func levelPrefix(msg string) slog.Level {
 // first one of a later second.
 func (l *lineLog) allowed() bool {
 	ok, dropped := l.rate.take(time.Now())
-	if dropped > 0 {
-		l.host.Warn("lines of a plugin were dropped: it writes more than 1,000 a second", "dropped", dropped)
-	}
+	l.tellDropped(dropped)
 	return ok
+}
+
+func (l *lineLog) tellDropped(n int) {
+	if n > 0 {
+		l.host.Warn("lines of a plugin were dropped: it writes more than 1,000 a second", "dropped", n)
+	}
+}
+
+// finish reports what was dropped in the last second of a process.
+func (l *lineLog) finish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tellDropped(l.rate.dropped)
+	l.rate.dropped = 0
 }
 
 // lastLines are the newest n lines, oldest first, without secrets.

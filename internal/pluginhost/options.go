@@ -10,6 +10,17 @@ import (
 type Options struct {
 	// Dir is the plugins folder. One that does not exist holds no plugins.
 	Dir string
+	// Strict demands the lock file, refuses what others may write, and runs private
+	// copies.
+	Strict bool
+	// CacheDir is the folder of the private copies, of this host alone. Empty: a
+	// temporary folder.
+	CacheDir string
+	// Unlocked leaves the lock file out of account, for whoever writes it.
+	Unlocked bool
+	// Only are the plugins that are looked at, by name; none: all. Others are not
+	// there.
+	Only []string
 	// RunDir is a folder for sockets and run files, used by this host alone; its
 	// sub-folder "plugins" is wiped at start and stop. Empty: a temporary folder.
 	RunDir string
@@ -39,17 +50,24 @@ type Options struct {
 	// LogLevel is the level that plugins are asked to log at: debug, info, warn or
 	// error. Empty: info.
 	LogLevel string
+	// NoLaunch asks no plugin what it is: the catalogue knows what the cache does.
+	NoLaunch bool
 	// PlainText leaves out TLS between host and plugin. For debugging.
 	PlainText bool
+	// Attach names plugins that run already, under a debugger, by where they listen:
+	// dwmon connects instead of starting them, and never ends them. Their files,
+	// digests and the lock do not count. See ParseAttach.
+	Attach map[string]Attachment
 	// Timings of which any that is 0 has its default.
 	Timings Timings
 }
 
-// DescribeCache keeps answers to Describe by the SHA-256 (hexadecimal) of the
-// executable that gave them. Its methods are called from several goroutines.
+// DescribeCache keeps answers to Describe by a key: the SHA-256 (hexadecimal) of the
+// executable that gave them, of bundle and bridge together, and such a digest with a
+// prefix for what failed to answer. Its methods are called from several goroutines.
 type DescribeCache interface {
-	Described(sha256 string) ([]byte, bool)
-	SaveDescribed(sha256 string, describe []byte)
+	Described(key string) ([]byte, bool)
+	SaveDescribed(key string, answer []byte)
 }
 
 // Timings are all the times of the host, so that tests can shorten them.
@@ -81,6 +99,10 @@ type Timings struct {
 	HealthEvery, HealthTimeout time.Duration
 	HealthFailures             int
 
+	// MemoryEvery is how often the memory of plugins is looked at where a limit is
+	// set; close to the limit eight times as often. 2 s.
+	MemoryEvery time.Duration
+
 	// CrashWait is how long a call that lost its connection waits to learn how the
 	// process ended. 3 s.
 	CrashWait time.Duration
@@ -109,6 +131,7 @@ func (t Timings) withDefaults() Timings {
 		{&t.Recheck, 15 * time.Second},
 		{&t.HealthEvery, 30 * time.Second},
 		{&t.HealthTimeout, 2 * time.Second},
+		{&t.MemoryEvery, 2 * time.Second},
 		{&t.CrashWait, 3 * time.Second},
 		{&t.GetRows, time.Minute},
 		{&t.Handle, 10 * time.Second},

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,10 +37,21 @@ type process struct {
 	t        Timings
 	instance string
 	gen      int
+	unnamed  bool
+
+	// mark is the process's own: see processEnv.
+	mark         string
+	memory       atomic.Pointer[usage]
+	memoryWarned atomic.Bool
+	watch        *memoryWatch
+
+	// attached: it is somebody else's, started under a debugger.
+	attached bool
+	line     io.Closer
 
 	// ending says that we want it gone; cause says why, where that is not obvious.
 	ending atomic.Bool
-	cause  atomic.Pointer[string]
+	cause  atomic.Pointer[endCause]
 
 	mu      sync.Mutex
 	calls   int
@@ -57,11 +69,12 @@ const windowBytes = 1 << 20
 // launch says what to start.
 type launch struct {
 	name      string
-	path      string
+	program   program
 	instance  string
 	gen       int
 	env       []string // beside the variables of the protocol
 	plainText bool
+	unnamed   bool // its file's name claims nothing: it says who it is
 }
 
 // wire is what go-plugin dispenses: the connection itself.
@@ -82,13 +95,14 @@ func (h *Host) start(ctx context.Context, l launch) (*process, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.t.Start)
 	defer cancel()
 	p := h.newProcess(l)
+	p.watch.add(p)
 	connected := make(chan error, 1)
 	go func() { connected <- p.connect() }()
 	var err error
 	select {
 	case err = <-connected:
 	case <-ctx.Done():
-		p.end("") // frees connect, which has no deadline of its own
+		p.end() // frees connect, which has no deadline of its own
 		select {
 		case <-connected:
 		case <-time.After(h.t.Leave):
@@ -116,9 +130,12 @@ func (h *Host) newProcess(l launch) *process {
 	if l.instance != "" {
 		log = log.With("instance", l.instance, "gen", l.gen)
 	}
-	p := &process{log: log, t: h.t, instance: l.instance, gen: l.gen, idle: make(chan struct{}), released: make(chan struct{})}
+	p := &process{
+		log: log, t: h.t, instance: l.instance, gen: l.gen, unnamed: l.unnamed, mark: newProcessMark(), watch: h.memory,
+		idle: make(chan struct{}), released: make(chan struct{}),
+	}
 	p.child = &child{
-		name: l.name, path: l.path, dir: h.opt.WorkDir, run: h.run,
+		name: l.name, program: l.program, dir: h.opt.WorkDir, run: h.run,
 		logs:   &lineLog{host: log, log: log, redact: h.redact},
 		exited: make(chan struct{}),
 	}
@@ -136,25 +153,29 @@ func (h *Host) newProcess(l launch) *process {
 		SyncStderr:       p.child.logs,
 		Stderr:           io.Discard,
 		Logger:           newHostLog(log, p.quiet),
-		GRPCDialOptions: []grpc.DialOption{
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(pluginsdk.MaxMessageBytes), grpc.MaxCallSendMsgSize(pluginsdk.MaxMessageBytes)),
-			grpc.WithNoProxy(),
-			grpc.WithIdleTimeout(0), // a socket that a cleaner deleted cannot be dialled again
-			grpc.WithDisableServiceConfig(),
-			grpc.WithDisableRetry(), // we know better what may be repeated
-			// Fixed windows: no pings that estimate the bandwidth of a local socket.
-			grpc.WithInitialWindowSize(windowBytes),
-			grpc.WithInitialConnWindowSize(windowBytes),
-			grpc.WithChainStreamInterceptor(stdioMayFail),
-		},
+		GRPCDialOptions:  append(dialOptions(), grpc.WithChainStreamInterceptor(stdioMayFail)),
 	}
 	config.RunnerFunc = func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 		p.child.socketDir = dir
-		p.child.env = append(append(spec.Env, l.env...), pluginsdk.LifelineEnv+"=1", MarkEnv+"="+h.mark)
+		p.child.env = append(append(spec.Env, l.env...), pluginsdk.LifelineEnv+"=1", MarkEnv+"="+h.mark, processEnv+"="+p.mark)
 		return p.child, nil
 	}
 	p.client = plugin.NewClient(config)
 	return p
+}
+
+// dialOptions are those of every connection to a plugin.
+func dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(pluginsdk.MaxMessageBytes), grpc.MaxCallSendMsgSize(pluginsdk.MaxMessageBytes)),
+		grpc.WithNoProxy(),
+		grpc.WithIdleTimeout(0), // a socket that a cleaner deleted cannot be dialled again
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(), // we know better what may be repeated
+		// Fixed windows: no pings that estimate the bandwidth of a local socket.
+		grpc.WithInitialWindowSize(windowBytes),
+		grpc.WithInitialConnWindowSize(windowBytes),
+	}
 }
 
 // stdioMayFail tells go-plugin that a plugin whose stdio stream cannot be opened
@@ -194,7 +215,11 @@ func (p *process) ask(ctx context.Context, hostVersion string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkDescribe(p.child.name, d, hostVersion); err != nil {
+	name := p.child.name
+	if p.unnamed {
+		name = d.GetName()
+	}
+	if err := checkDescribe(name, d, hostVersion); err != nil {
 		return &startError{failedIncompatible, err}
 	}
 	p.describe = d
@@ -236,18 +261,18 @@ func (p *process) startError(ctx context.Context, err error) *startError {
 		return &startError{failedCrash, crash}
 	}
 	if ctx.Err() != nil {
-		what := "say anything on standard output"
+		what, mend := "say anything on standard output", "its main must call pluginsdk.Serve at once, and do what takes long in Setup"
 		if c.handshake() != "" {
-			what = "answer Describe"
+			what, mend = "answer Describe", "it hangs; what takes long belongs in Setup"
 		}
-		return &startError{failedCrash, fmt.Errorf("plugin %s did not %s within %v of its start%s", c.name, what, p.t.Start, p.lastWrote())}
+		return &startError{failedCrash, fmt.Errorf("plugin %s did not %s within %v of its start: %s%s", c.name, what, p.t.Start, mend, p.lastWrote())}
 	}
 	return &startError{failedCrash, fmt.Errorf("plugin %s: %w", c.name, p.redacted(err))}
 }
 
 // exitWait is how long to wait for the exit of a process that we did not end.
 func (p *process) exitWait(ctx context.Context) time.Duration {
-	if ctx.Err() != nil || p.ending.Load() {
+	if ctx.Err() != nil || p.ending.Load() && p.cause.Load() == nil {
 		return 0
 	}
 	return p.t.CrashWait
@@ -287,7 +312,10 @@ func (p *process) crashed(wait time.Duration) *CrashError {
 	}
 	e := &CrashError{Plugin: p.child.name, Exit: p.child.exit.String(), LastStderr: p.child.logs.lastLines(20)}
 	if cause := p.cause.Load(); cause != nil {
-		e.Cause = *cause
+		e.Why, e.Cause = cause.why, cause.text
+	}
+	if p.attached && e.Why == "" {
+		e.Why, e.Cause = WhyDetached, goneText(p.child.pid)
 	}
 	return e
 }
@@ -362,6 +390,17 @@ func (p *process) probe(ctx context.Context) error {
 		return fmt.Errorf("its health is %s", s)
 	}
 	return nil
+}
+
+// frozenText says what is wrong with a process that does not answer its probes.
+func (p *process) frozenText(failures int, err error) string {
+	text := fmt.Sprintf("it did not answer %d health probes, the last with: %v: ", failures, err)
+	if dir := p.child.socketDir; dir != "" {
+		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) == 0 {
+			return text + "its socket was deleted: keep cleaners such as systemd-tmpfiles away from the run folder"
+		}
+	}
+	return text + "it hangs, or was stopped by a signal, or the machine is overloaded"
 }
 
 func (p *process) exited() bool {

@@ -3,10 +3,13 @@ package pluginhost
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // processStart is when a process was started, in clock ticks since the boot: field
@@ -26,6 +29,24 @@ func processStart(pid int) (string, error) {
 		return "", os.ErrProcessDone
 	}
 	return fields[19], nil
+}
+
+// peerOf is the process at the other end of a socket, and its user. false: that is
+// not told.
+func peerOf(conn net.Conn) (pid, uid int, ok bool) {
+	socket, isSocket := conn.(*net.UnixConn)
+	if !isSocket {
+		return 0, 0, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, 0, false
+	}
+	var cred *unix.Ucred
+	if raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }) != nil || err != nil {
+		return 0, 0, false
+	}
+	return int(cred.Pid), int(cred.Uid), true
 }
 
 // bootID is a random name of the time since the last boot.

@@ -2,7 +2,10 @@
 
 package pluginhost
 
-import "errors"
+import (
+	"errors"
+	"net"
+)
 
 // processStart is not known on this system: run files are not written, and
 // nothing is swept at start.
@@ -11,3 +14,6 @@ func processStart(int) (string, error) {
 }
 
 func bootID() string { return "" }
+
+// peerOf is not asked here.
+func peerOf(net.Conn) (pid, uid int, ok bool) { return 0, 0, false }

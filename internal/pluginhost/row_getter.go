@@ -199,7 +199,7 @@ func (f *fetch) finish(p *process, stream grpc.ClientStream, fr *frame) error {
 
 // broken is a plugin that does not keep to the protocol.
 func (f *fetch) broken(p *process, text string) error {
-	return &Error{Plugin: p.child.name, Instance: p.instance, Op: "GetRows", Code: codes.Internal, Err: errors.New("the plugin breaks the protocol: " + text)}
+	return &Error{Plugin: p.child.name, Instance: p.instance, Op: "GetRows", Code: codes.Internal, Err: fmt.Errorf("the plugin breaks the protocol: %s; nothing of this fetch counts, and its author must mend it", text)}
 }
 
 func (f *fetch) tooMuch(p *process, text string) error {

@@ -1,8 +1,6 @@
 package pluginhost
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,7 +13,8 @@ import (
 // allows the plugin. Settings and routing are in dwmon.yaml.
 type Sidecar struct {
 	// Env are variables of the daemon's environment that the plugin gets beside the
-	// usual ones: names, patterns such as DWMON_DB_*, or NAME=value.
+	// usual ones: names, patterns such as DWMON_DB_*, or NAME=value. nil, not empty:
+	// the file does not speak of it.
 	Env     []string `json:"env"`
 	Limits  Limits   `json:"limits"`
 	Enabled *bool    `json:"enabled"`
@@ -59,9 +58,7 @@ func readSidecar(path string) (Sidecar, error) {
 	if err != nil {
 		return s, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
+	if err := decodeStrict(text, &s); err != nil {
 		return Sidecar{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if s.Limits.Concurrency < 0 || s.Limits.MaxRows < 0 || s.Limits.MemoryMiB < 0 {
@@ -75,9 +72,10 @@ func (s Sidecar) plainText() bool { return s.TLS != nil && !*s.TLS }
 
 // environ is what the sidecar adds to a plugin's environment.
 func (s Sidecar) environ() []string {
-	env := s.Env
-	if s.Limits.MemoryMiB > 0 {
-		env = append(env[:len(env):len(env)], "GOMEMLIMIT="+strconv.FormatInt(s.Limits.MemoryMiB, 10)+"MiB")
+	if s.Limits.MemoryMiB == 0 {
+		return s.Env
 	}
-	return env
+	// A Go plugin collects its garbage before it comes near the warning. What the
+	// sidecar itself says of GOMEMLIMIT comes later and so holds.
+	return append([]string{"GOMEMLIMIT=" + strconv.FormatInt(s.Limits.MemoryMiB*3/4, 10) + "MiB"}, s.Env...)
 }

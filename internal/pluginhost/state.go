@@ -5,6 +5,8 @@ type State string
 
 // States of a file of the plugins folder.
 const (
+	// StateDiscovered: it has not said what it is yet.
+	StateDiscovered State = "DISCOVERED"
 	// StateVerified: it has said what it is, and nothing of it runs.
 	StateVerified State = "VERIFIED"
 	// StateBroken: it was started and did not say what it is.
@@ -13,6 +15,8 @@ const (
 	StateConflict State = "CONFLICT"
 	// StateDisabled: its sidecar says so.
 	StateDisabled State = "DISABLED"
+	// StateIgnored: it lies in the folder and is no plugin.
+	StateIgnored State = "IGNORED"
 )
 
 // States of an instance.

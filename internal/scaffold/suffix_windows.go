@@ -1,0 +1,3 @@
+package scaffold
+
+const exeSuffix = ".exe"
