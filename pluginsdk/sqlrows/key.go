@@ -99,6 +99,9 @@ func unwrap(v any) (plain any, ok bool, err error) {
 		if rv.IsNil() {
 			return nil, true, nil
 		}
+		if rv.Elem().Kind() == reflect.Struct && printable(v) && !printable(rv.Elem().Interface()) {
+			return nil, false, nil // a *big.Int has a text, a big.Int has none
+		}
 		return rv.Elem().Interface(), true, nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return rv.Int(), true, nil
@@ -123,6 +126,12 @@ func unwrap(v any) (plain any, ok bool, err error) {
 		}
 	}
 	return nil, false, nil
+}
+
+// printable says that a value has a text of its own.
+func printable(v any) bool {
+	_, ok := v.(fmt.Stringer)
+	return ok
 }
 
 // appendFloat writes the shortest text that reads back the same, without an

@@ -79,7 +79,7 @@ func (v valuer) Value() (driver.Value, error) {
 func TestKeys(t *testing.T) {
 	uuid := [16]byte{0x55, 0x0e, 0x84, 0x00, 0xe2, 0x9b, 0x41, 0xd4, 0xa7, 0x16, 0x44, 0x66, 0x55, 0x44, 0x00, 0x0F}
 	const uuidText = "550e8400-e29b-41d4-a716-44665544000f"
-	nine := 9
+	nine, noon := 9, time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name   string
 		v      driver.Value
@@ -113,6 +113,8 @@ func TestKeys(t *testing.T) {
 		{"a decimal type", decimal{"1.50"}, "", "1.50"},
 		{"a valuer", valuer{int64(3)}, "", "3"},
 		{"a pointer", &nine, "", "9"},
+		{"a large integer", new(big.Int).Lsh(big.NewInt(1), 100), "HUGEINT", "1267650600228229401496703205376"},
+		{"a pointer to a time", &noon, "", "2026-01-02T12:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := both(c.v, int64(1))
@@ -129,6 +131,7 @@ func TestKeys(t *testing.T) {
 	}{
 		"NULL":            {nil, "row 1: its dwmon_unique_key is NULL"},
 		"a nil pointer":   {(*int)(nil), "row 1: its dwmon_unique_key is NULL"},
+		"a nil big.Int":   {(*big.Int)(nil), "row 1: its dwmon_unique_key is NULL"},
 		"a list":          {[]int{1}, "row 1: its dwmon_unique_key is of a type that is no key ([]int); cast it to text"},
 		"a broken valuer": {valuer{"broken"}, "row 1: its dwmon_unique_key cannot be read: broken"},
 	} {
@@ -185,6 +188,8 @@ func TestTimes(t *testing.T) {
 		{"no end, as a date", "9999-12-31", nil, farFuture},
 		{"no end, native", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), nil, farFuture},
 		{"a valuer", valuer{int64(3)}, nil, 3_000000},
+		{"a large integer type", big.NewInt(5), nil, 5_000000},
+		{"the first year that is one", time.Date(2, 1, 1, 0, 0, 0, 0, time.UTC), nil, -62104060800_000000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out collector
@@ -219,6 +224,10 @@ func TestTimesThatAreNone(t *testing.T) {
 		{true, "a boolean and no time"},
 		{time.Unix(1_700_000_000_000, 0), "lies in the year 55840; if it was made from milliseconds"},
 		{time.Unix(-2e11, 0), "lies in the year -"},
+		{time.Date(0, 1, 1, 12, 30, 0, 0, time.UTC), "its dwmon_timestamp lies in the year 0: a time of day is no time: add its date"},
+		{time.Date(0, 1, 1, 0, 30, 0, 0, time.FixedZone("", 3600)), "the year 0: a time of day is no time"},
+		{time.Date(1, 1, 1, 23, 59, 59, 0, time.UTC), "the year 1: a time of day is no time"},
+		{time.Time{}, "a time of day is no time"},
 		{"", none},
 		{"  ", none},
 		{"soon", `is "soon", ` + none + "; want seconds since the epoch, or YYYY-MM-DD HH:MM:SS"},

@@ -20,7 +20,8 @@ const farFuture = maxSeconds*1_000_000 - 1
 // Timestamp reads a time as a database gives it: seconds since the epoch as an
 // integer, a float or a text, a native time, or a text that ParseTimestamp
 // reads. micros are since the epoch: exact types are floored, floats rounded.
-// null says that there is no time. zone is that of texts without one.
+// null says that there is no time. zone is that of texts without one. Native times
+// of the years 0 and 1 are times of day, which are refused.
 func Timestamp(v any, zone *time.Location) (micros int64, null bool, err error) {
 	switch v := v.(type) {
 	case nil:
@@ -81,12 +82,18 @@ func fromFloat(sec float64) (int64, error) {
 	return int64(whole)*1e6 + int64(math.Round((sec-whole)*1e6)), nil
 }
 
+// fromTime refuses the years 0 and 1: drivers put a time of day into the one or the
+// other, and a date of zeros becomes Go's zero time. As times they would be events of
+// long ago, which no window counts.
 func fromTime(t time.Time) (int64, error) {
 	sec := t.Unix()
-	switch {
+	switch year := t.Year(); {
+	case year == 0 || year == 1:
+		return 0, fmt.Errorf("its %s lies in the year %d: a time of day is no time: add its date in the query, or give NULL where there is none",
+			TimeColumn, year)
 	case sec < maxSeconds && sec > -maxSeconds:
 		return t.UnixMicro(), nil
-	case sec > 0 && t.Year() <= 9999:
+	case sec > 0 && year <= 9999:
 		return farFuture, nil
 	}
 	return 0, fmt.Errorf("its %s lies in the year %d; if it was made from milliseconds, divide by 1000 in the query", TimeColumn, t.Year())
