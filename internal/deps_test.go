@@ -96,6 +96,10 @@ var rules = []rule{
 		why: "the examples are files, with nothing behind them",
 	},
 	{
+		of: []string{"internal/scaffold"}, ours: []string{},
+		why: "what it writes is for authors outside of this repository, and must stand without it",
+	},
+	{
 		of: []string{"internal/demo"}, ours: []string{"checks"},
 		why: "the demo's world is a business like any other: it knows nothing of dwmon",
 	},

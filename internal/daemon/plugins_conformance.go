@@ -33,7 +33,10 @@ func Conform(ctx context.Context, o Options, opts TrialOptions, report func(plug
 	if err != nil {
 		return err
 	}
-	command := seen.Command()
+	command, err := seen.Command()
+	if err != nil {
+		return err
+	}
 	kit := plugintest.Options{
 		Settings: json.RawMessage(settings), Env: command.Env, Manifest: command.Manifest,
 		NoDeliveries: !slices.Contains(opts.Kinds, pluginhost.CheckHandler),

@@ -111,7 +111,7 @@ func (i *Inspection) Description() Description {
 	out := Description{
 		Name: d.GetName(), Version: d.GetVersion(), Summary: cutText(d.GetSummary(), maxText),
 		Path: i.found.Path, SHA256: i.found.SHA256, Kinds: kindsOf(d), Warnings: i.found.Warnings,
-		Settings: []Setting{}, Env: describeEnv(d.GetEnv(), os.Environ(), i.found.command().Env),
+		Settings: []Setting{}, Env: describeEnv(d.GetEnv(), os.Environ(), environ(os.Environ(), i.found.environ())),
 		SettingsSchema: rawJSON(d.GetSettingsSchemaJson()), ExtraSchema: extraSchema(d),
 		Protocol: pluginsdk.ProtocolVersion, SDK: d.GetSdk(), MinHostVersion: d.GetMinHostVersion(),
 		BuildRevision: d.GetBuildRevision(), BuildModified: d.GetBuildModified(), Homepage: d.GetHomepage(),

@@ -29,7 +29,7 @@ func Foreground(ctx context.Context, opt Options, target string, out io.Writer) 
 		return err
 	}
 	if found.Err != nil {
-		return found.Err
+		return fmt.Errorf("plugin %s: %w", found.Name, found.Err)
 	}
 	redact := opt.Redact
 	if redact == nil {
@@ -37,7 +37,22 @@ func Foreground(ctx context.Context, opt Options, target string, out io.Writer) 
 	}
 	log := opt.Log.With("plugin", found.Name)
 	lines := &lineLog{host: log, log: log, redact: redact}
-	command := found.command()
+	var private *copies
+	if opt.Strict {
+		if private, err = openCopies(opt.CacheDir, log); err != nil {
+			return err
+		}
+		defer private.close()
+	}
+	program, release, err := private.of(&found)
+	if err != nil {
+		return err
+	}
+	defer release()
+	command, err := found.command(program)
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command(command.Path, "--debug")
 	cmd.Dir = opt.WorkDir
 	cmd.Env = command.Env

@@ -42,7 +42,7 @@ func Inspect(ctx context.Context, opt Options, target string) (*Inspection, erro
 		return nil, err
 	}
 	if found.Err != nil {
-		return nil, found.Err
+		return nil, fmt.Errorf("plugin %s: %w", found.Name, found.Err)
 	}
 	h, err := newHost(opt)
 	if err != nil {
@@ -269,10 +269,21 @@ type Command struct {
 	Manifest string
 }
 
-// Command is how a daemon would execute the plugin.
-func (i *Inspection) Command() Command { return i.found.command() }
+// Command is how a daemon would execute the plugin: in strict mode from a private
+// copy, which stays until Close.
+func (i *Inspection) Command() (Command, error) {
+	p, _, err := i.host.copies.of(&i.found)
+	if err != nil {
+		return Command{}, err
+	}
+	return i.found.command(p)
+}
 
-func (f *Found) command() Command {
-	p := f.program()
-	return Command{Path: p.path, Env: environ(os.Environ(), f.environ()), Manifest: p.manifest()}
+// command is the execution of what of the plugin has been found, or of a copy of it.
+// It is looked at once more, as before every start.
+func (f *Found) command(p program) (Command, error) {
+	if err := p.verify(); err != nil {
+		return Command{}, fmt.Errorf("plugin %s: %w", f.Name, err)
+	}
+	return Command{Path: p.path, Env: environ(os.Environ(), f.environ()), Manifest: p.manifest()}, nil
 }

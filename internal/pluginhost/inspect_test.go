@@ -257,7 +257,10 @@ func TestInspectBundles(t *testing.T) {
 		if err := i.Configure(t.Context(), nil); err != nil {
 			t.Errorf("%s: %v", target, err)
 		}
-		c := i.Command()
+		c, err := i.Command()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if c.Path != filepath.Join(dir, "dwmon-plugin-exec") || filepath.Base(c.Manifest) != ManifestFile || slices.Contains(c.Env, "OUTSIDE_IS=here") != (name == "outside") {
 			t.Errorf("%s: %+v", target, c)
 		}
