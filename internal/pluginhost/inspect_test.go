@@ -272,3 +272,32 @@ func TestInspectBundles(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
+
+// TestStrictCommandIsACopy: who executes an inspected plugin itself is given what was
+// looked at, not a file that somebody may replace meanwhile.
+func TestStrictCommandIsACopy(t *testing.T) {
+	dir := strictDir(t)
+	lockFolder(t, dir)
+	i := inspected(t, Options{Dir: dir, Strict: true}, "good")
+	before, err := i.Command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filepath.Dir(before.Path) == dir || filepath.Base(before.Path) != "dwmon-plugin-good" {
+		t.Errorf("it is run from %s", before.Path)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dwmon-plugin-good"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := i.Command(); err != nil || after.Path != before.Path {
+		t.Errorf("with the file replaced: %+v, %v", after, err)
+	}
+	// Without strict mode there is no copy, and a replaced file is refused.
+	plain := inspected(t, Options{Dir: strictDir(t)}, "good")
+	if err := os.WriteFile(plain.found.Path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := plain.Command(); err == nil {
+		t.Errorf("a replaced file would be executed: %+v", c)
+	}
+}
