@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,6 +138,9 @@ func TestZoo(t *testing.T) {
 		rounds, slowRounds = 12, 4
 	}
 	dir := filepath.Join(t.TempDir(), "plugins")
+	if raceDetector { // it multiplies the memory that this one counts exactly
+		zoo = slices.DeleteFunc(slices.Clone(zoo), func(a animal) bool { return a.name == "leaks in an orphan" })
+	}
 	names := map[string]bool{"good": true}
 	log := &boundedLog{seen: map[string]bool{}}
 	for _, a := range zoo {
