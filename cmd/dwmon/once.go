@@ -30,7 +30,7 @@ that wait do not change it.`,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "catch-up", "strict")
 	logFlags(cmd, "warn", "text")
-	now := cmd.Flags().String("now", "", "a time that stands for the clock everywhere: RFC 3339 or seconds since the epoch")
+	now := cmd.Flags().String("now", "", "a time that stands for the clock, but for that of plugins: RFC 3339 or seconds since the epoch")
 	force := cmd.Flags().Bool("force", false, "let --now lie ahead of the clock on a database that has seen the real one")
 	deliverFor := cmd.Flags().String("deliver-for", "30s", "how long waiting deliveries are tried")
 	ifFree := cmd.Flags().Bool("if-free", false, "exit 0 where another dwmon holds the database")
