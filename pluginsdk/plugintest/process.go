@@ -20,6 +20,8 @@ const (
 	handshakeLimit = 5 * time.Second
 	// endLimit is how long it has to end.
 	endLimit = 5 * time.Second
+	// lastWordsLimit is how long standard error is read after the end.
+	lastWordsLimit = 250 * time.Millisecond
 )
 
 // process is a started plugin. All that the kit holds of it can be let go at once,
@@ -35,14 +37,14 @@ type process struct {
 	readers               sync.WaitGroup
 	out, errs             tail
 	printed               atomic.Int64  // bytes that came through the connection
-	outEOF                chan struct{} // closed when standard output has ended
+	outEOF, errEOF        chan struct{} // closed when standard output, standard error has ended
 	exited                chan struct{}
 }
 
 // launch starts a plugin and waits for its handshake. dir is removed with it. With
 // an error the process has been destroyed, and is there for what it has said.
 func launch(ctx context.Context, path, dir string, env []string, offline bool) (*process, error) {
-	p := &process{cmd: exec.Command(path), dir: dir, outEOF: make(chan struct{}), exited: make(chan struct{})}
+	p := &process{cmd: exec.Command(path), dir: dir, outEOF: make(chan struct{}), errEOF: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd.Env = env
 	setGroup(p.cmd, offline)
 	theirs, err := p.pipes()
@@ -57,7 +59,10 @@ func launch(ctx context.Context, path, dir string, env []string, offline bool) (
 	began := time.Now()
 	first := make(chan string, 1)
 	p.readers.Go(func() { p.readStdout(first) })
-	p.readers.Go(func() { _, _ = io.Copy(&p.errs, p.stderr) })
+	p.readers.Go(func() {
+		defer close(p.errEOF)
+		_, _ = io.Copy(&p.errs, p.stderr)
+	})
 	go func() {
 		defer close(p.exited)
 		_ = p.cmd.Wait()
@@ -158,6 +163,9 @@ func (p *process) destroy() {
 	<-p.exited
 	// What is left of the group, whoever has joined it meanwhile.
 	p.killGroup()
+	// Its last words may still be in the pipe, and are often the reason. One who
+	// holds the pipe and has left the group is not waited for.
+	closedWithin(p.errEOF, lastWordsLimit)
 	p.abandon()
 	p.readers.Wait()
 	_ = os.RemoveAll(p.dir)
