@@ -23,13 +23,6 @@ type CheckHandlerFunc func(ctx context.Context, ev CheckEvent) error
 // HandleCheck calls f.
 func (f CheckHandlerFunc) HandleCheck(ctx context.Context, ev CheckEvent) error { return f(ctx, ev) }
 
-// NoticeHandler may be implemented beside CheckHandler: it is told what is said
-// about several results or none, such as a digest of results that were not sent
-// one by one.
-type NoticeHandler interface {
-	HandleNotice(ctx context.Context, n Notice) error
-}
-
 // Result is the verdict on one minute of one requirement line. Marshalled to
 // JSON it is the object that `dwmon history --json` prints.
 type Result struct {
@@ -145,38 +138,6 @@ type CheckEvent struct {
 // Extra decodes the EXTRA section; see Query.Extra.
 func (ev CheckEvent) Extra(v any) error { return decodeExtra(ev.ExtraJSON, v) }
 
-// NoticeKind is what a notice says.
-type NoticeKind string
-
-const (
-	NoticeOpened        NoticeKind = "opened"
-	NoticeRepeated      NoticeKind = "repeated"
-	NoticeRecovered     NoticeKind = "recovered"
-	NoticeCorrected     NoticeKind = "corrected"
-	NoticeDigest        NoticeKind = "digest"
-	NoticeSourceUnknown NoticeKind = "source_unknown"
-)
-
-// Notice is what is said about several results or none.
-type Notice struct {
-	Kind           NoticeKind
-	IdempotencyKey string
-	// Checker is empty when the notice is about a source or about many checkers.
-	Checker Checker
-	// Summary is one line.
-	Summary string
-	Detail  string
-	// Results are those that the notice speaks of, oldest first, at most 100.
-	Results []Result
-	// ExtraJSON is the checker's EXTRA section, byte for byte.
-	ExtraJSON []byte
-	// IncidentID is the incident that the notice belongs to; empty for none.
-	IncidentID string
-}
-
-// Extra decodes the EXTRA section; see Query.Extra.
-func (n Notice) Extra(v any) error { return decodeExtra(n.ExtraJSON, v) }
-
 // Receipt notes what the receiver answered, for instance a message id. It is
 // shown by `dwmon deliveries`. ctx is that of HandleCheck or HandleNotice.
 func Receipt(ctx context.Context, text string) {
@@ -217,33 +178,14 @@ func (s *checkHandlerServer) HandleNotice(ctx context.Context, req *pluginv1.Han
 	}
 	c := call{kind: KindCheckHandler, method: "HandleNotice", request: req.GetRequestId(), checker: checkerOf(req.GetChecker()), extra: req.GetExtraJson(), receipts: new(receipts)}
 	err := s.run(ctx, c, func(ctx context.Context) error {
-		n := Notice{
-			Kind:           noticeKinds[req.GetKind()],
-			IdempotencyKey: req.GetIdempotencyKey(),
-			Checker:        c.checker,
-			Summary:        req.GetSummary(),
-			Detail:         req.GetDetail(),
-			ExtraJSON:      req.GetExtraJson(),
-			IncidentID:     req.GetIncidentId(),
-		}
-		for _, r := range req.GetResults() {
-			n.Results = append(n.Results, resultOf(r))
-		}
+		n := noticeOf(req)
+		n.Checker = c.checker
 		return h.HandleNotice(ctx, n)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &pluginv1.HandleNoticeResponse{Receipts: c.receipts.take()}, nil
-}
-
-var noticeKinds = map[pluginv1.NoticeKind]NoticeKind{
-	pluginv1.NoticeKind_NOTICE_KIND_OPENED:         NoticeOpened,
-	pluginv1.NoticeKind_NOTICE_KIND_REPEATED:       NoticeRepeated,
-	pluginv1.NoticeKind_NOTICE_KIND_RECOVERED:      NoticeRecovered,
-	pluginv1.NoticeKind_NOTICE_KIND_CORRECTED:      NoticeCorrected,
-	pluginv1.NoticeKind_NOTICE_KIND_DIGEST:         NoticeDigest,
-	pluginv1.NoticeKind_NOTICE_KIND_SOURCE_UNKNOWN: NoticeSourceUnknown,
 }
 
 func resultOf(r *pluginv1.CheckResult) Result {

@@ -2,6 +2,7 @@ package pluginsdk_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -480,6 +481,42 @@ func TestCheckHandler(t *testing.T) {
 	v, err := c.base.ValidateChecker(t.Context(), &pluginv1.ValidateCheckerRequest{Query: "q", Kinds: []pluginv1.Kind{pluginv1.Kind_KIND_CHECK_HANDLER}})
 	if err != nil || len(v.Diagnostics) != 1 || v.Diagnostics[0].Summary != "saw q[check_handler]" {
 		t.Error(v, err)
+	}
+}
+
+func TestANoticeCrossesWhole(t *testing.T) {
+	h := &fullHandler{}
+	c := serve(t, pluginsdk.Plugin{Name: "test", Version: "1.0.0", CheckHandler: h})
+	closed := int64(1700000400)
+	incident := &pluginv1.Incident{
+		Id: "i/1", Subject: pluginv1.IncidentSubject_INCIDENT_SUBJECT_COUNT, Cause: "too few", OpenedEpoch: 1700000040,
+		OpenedLocalTime: "2023-11-14 22:14:00", ClosedEpoch: &closed, ClosedLocalTime: "2023-11-14 22:20:00", End: "recovered",
+		Checks: 7, BadChecks: 6,
+	}
+	_, err := c.handler.HandleNotice(t.Context(), &pluginv1.HandleNoticeRequest{
+		Kind: pluginv1.NoticeKind_NOTICE_KIND_RECOVERED, IdempotencyKey: "k", Checker: &pluginv1.CheckerRef{Name: "orders"},
+		Summary: "orders is well again", Detail: "Count: 7", Incident: incident, Source: "AWS", Owner: "team", Runbook: "https://wiki/orders",
+		Description: "orders of the shop", Labels: map[string]string{"team": "a"}, Keys: []string{"k1"}, CreatedEpoch: 1700000401, Templated: true,
+		Facts:   []*pluginv1.NoticeFact{{Label: "Count", Value: "7"}},
+		Windows: []*pluginv1.NoticeWindow{{MinuteEpoch: 1700000040, EventCount: 4, CheckStatus: pluginv1.CheckStatus_CHECK_STATUS_BAD}},
+		Items:   []*pluginv1.NoticeItem{{Kind: pluginv1.NoticeKind_NOTICE_KIND_OPENED, Checker: &pluginv1.CheckerRef{Name: "bills"}, Summary: "s", Incident: incident}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := h.notices[0]
+	if n.Incident.Open() || n.Incident.Lasted() != 6*time.Minute || n.Parts()[0].Checker != "bills" || n.Trouble() {
+		t.Errorf("%+v", n)
+	}
+	text, err := json.Marshal(n)
+	told := `{"id":"i/1","subject":"count","cause":"too few","opened_epoch":1700000040,"opened_local_time":"2023-11-14 22:14:00",` +
+		`"closed_epoch":1700000400,"closed_local_time":"2023-11-14 22:20:00","end":"recovered","checks":7,"bad_checks":6,"checkers":0}`
+	want := `{"notice":"recovered","checker_name":"orders","summary":"orders is well again","detail":"Count: 7","facts":[{"label":"Count","value":"7"}],` +
+		`"incident":` + told + `,"results":[],"windows":[{"minute_epoch":1700000040,"event_count":4,"check_status":"BAD"}],` +
+		`"items":[{"kind":"opened","checker_name":"bills","summary":"s","incident":` + told + `,"source":"","owner":"","labels":{}}],` +
+		`"source":"AWS","owner":"team","labels":{"team":"a"},"description":"orders of the shop","runbook":"https://wiki/orders","keys":["k1"],"created_epoch":1700000401}`
+	if err != nil || string(text) != want {
+		t.Errorf("%v\n got %s\nwant %s", err, text, want)
 	}
 }
 

@@ -46,9 +46,7 @@ func (w *worker) call(ctx context.Context, l *lane, d *dwmon.Delivery) {
 // tell makes one delivery.
 func (w *worker) tell(ctx context.Context, d *dwmon.Delivery) error {
 	if d.Notice != nil {
-		n := *d.Notice
-		n.RequestID, n.IdempotencyKey = rand.Text(), d.Key
-		return w.handler.HandleNotice(ctx, n)
+		return w.handler.HandleNotice(ctx, dwmon.NoticeRequest{Notice: *d.Notice, RequestID: rand.Text(), IdempotencyKey: d.Key})
 	}
 	return w.handler.HandleCheck(ctx, dwmon.HandleRequest{
 		RequestID: rand.Text(), IdempotencyKey: d.Key, CheckerFile: d.File, Revision: d.Revision,

@@ -58,7 +58,7 @@ type Delivery struct {
 	Extra    []byte
 	Result   Result
 	// Notice is set, and Result is not, where the handler is told a notice.
-	Notice *NoticeRequest
+	Notice *Notice
 	// Key is the idempotency key: the same however often the delivery is tried.
 	Key string
 	// Attempts is how often it was tried before.
@@ -163,7 +163,7 @@ func (d *Digest) Add(checker string, minute int64, status Status, n int64) {
 const digestCheckers = 50
 
 // Notice words the digest.
-func (d *Digest) Notice() NoticeRequest {
+func (d *Digest) Notice() Notice {
 	var all StatusCounts
 	names := make([]string, 0, len(d.Checkers))
 	for name, c := range d.Checkers {
@@ -188,7 +188,7 @@ func (d *Digest) Notice() NoticeRequest {
 		}
 		fmt.Fprintf(&detail, "%s: %s\n", name, d.Checkers[name])
 	}
-	n := NoticeRequest{Kind: "digest", Detail: detail.String()}
+	n := Notice{Kind: NoticeDigest, Detail: detail.String()}
 	if len(names) == 1 {
 		n.Checker = names[0]
 	}

@@ -205,18 +205,7 @@ func (e *HandleError) Unwrap() error { return e.Err }
 // CheckHandler is told of results. A nil error means that the result was taken.
 type CheckHandler interface {
 	HandleCheck(ctx context.Context, req HandleRequest) error
-	// HandleNotice passes on what is said about several results, such as a digest
-	// of results that were not sent one by one.
+	// HandleNotice passes on what is said about incidents, and about several
+	// results at once.
 	HandleNotice(ctx context.Context, req NoticeRequest) error
-}
-
-// NoticeRequest is a notice on its way to a check handler.
-type NoticeRequest struct {
-	RequestID      string
-	IdempotencyKey string
-	// Kind is "digest"; more kinds belong to incidents.
-	Kind    string
-	Checker string
-	Summary string
-	Detail  string
 }

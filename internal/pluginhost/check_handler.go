@@ -41,19 +41,9 @@ func (c *checkHandler) HandleCheck(ctx context.Context, req dwmon.HandleRequest)
 	})
 }
 
-// HandleNotice tells the plugin what is said about several results. Any error is a
-// *dwmon.HandleError.
+// HandleNotice tells the plugin a notice. Any error is a *dwmon.HandleError.
 func (c *checkHandler) HandleNotice(ctx context.Context, req dwmon.NoticeRequest) error {
-	wire := &pluginv1.HandleNoticeRequest{
-		RequestId:      req.RequestID,
-		IdempotencyKey: req.IdempotencyKey,
-		Kind:           noticeKinds[req.Kind],
-		Summary:        req.Summary,
-		Detail:         req.Detail,
-	}
-	if req.Checker != "" {
-		wire.Checker = &pluginv1.CheckerRef{Name: req.Checker}
-	}
+	wire := noticeRequest(&req)
 	return c.call(ctx, "HandleNotice", func(ctx context.Context, p *process) error {
 		resp, err := pluginv1.NewCheckHandlerServiceClient(p.conn).HandleNotice(ctx, wire)
 		if err == nil {
@@ -61,15 +51,6 @@ func (c *checkHandler) HandleNotice(ctx context.Context, req dwmon.NoticeRequest
 		}
 		return err
 	})
-}
-
-var noticeKinds = map[string]pluginv1.NoticeKind{
-	"opened":         pluginv1.NoticeKind_NOTICE_KIND_OPENED,
-	"repeated":       pluginv1.NoticeKind_NOTICE_KIND_REPEATED,
-	"recovered":      pluginv1.NoticeKind_NOTICE_KIND_RECOVERED,
-	"corrected":      pluginv1.NoticeKind_NOTICE_KIND_CORRECTED,
-	"digest":         pluginv1.NoticeKind_NOTICE_KIND_DIGEST,
-	"source_unknown": pluginv1.NoticeKind_NOTICE_KIND_SOURCE_UNKNOWN,
 }
 
 func (c *checkHandler) call(ctx context.Context, op string, f func(context.Context, *process) error) error {

@@ -222,7 +222,7 @@ func keptHandle(t *testing.T, r *rig, spec InstanceSpec) {
 	if err := h.HandleCheck(t.Context(), dwmon.HandleRequest{Result: result}); err == nil || !strings.Contains(err.Error(), "EXTRA names no file") {
 		t.Errorf("a permanent error: %v", err)
 	}
-	if err := h.HandleNotice(t.Context(), dwmon.NoticeRequest{Kind: "digest", IdempotencyKey: "k2", Summary: "much"}); err != nil {
+	if err := h.HandleNotice(t.Context(), dwmon.NoticeRequest{IdempotencyKey: "k2", Notice: dwmon.Notice{Kind: dwmon.NoticeDigest, Summary: "much"}}); err != nil {
 		t.Fatal(err)
 	}
 	var notice struct{ Key, Kind, Summary string }

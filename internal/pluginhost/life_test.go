@@ -510,7 +510,7 @@ func TestHandle(t *testing.T) {
 		}
 	}
 	var he *dwmon.HandleError
-	if err := h.HandleNotice(t.Context(), dwmon.NoticeRequest{Kind: "digest", Summary: "much"}); !errors.As(err, &he) || he.Fault != dwmon.HandleNever {
+	if err := h.HandleNotice(t.Context(), dwmon.NoticeRequest{Notice: dwmon.Notice{Kind: dwmon.NoticeDigest, Summary: "much"}}); !errors.As(err, &he) || he.Fault != dwmon.HandleNever {
 		t.Errorf("a notice to a handler without notices: %v", err)
 	}
 	absent := r.CheckHandler(InstanceSpec{Plugin: "absent"})

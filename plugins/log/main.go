@@ -66,18 +66,9 @@ func (h *handler) HandleCheck(ctx context.Context, ev pluginsdk.CheckEvent) erro
 	return nil
 }
 
-// notice is what a notice looks like in the file.
-type notice struct {
-	Notice      pluginsdk.NoticeKind `json:"notice"`
-	CheckerName string               `json:"checker_name"`
-	Summary     string               `json:"summary"`
-	Detail      string               `json:"detail"`
-	Results     []pluginsdk.Result   `json:"results"`
-}
-
 func (h *handler) HandleNotice(ctx context.Context, n pluginsdk.Notice) error {
 	if h.out != nil {
-		return h.append(notice{n.Kind, n.Checker.Name, n.Summary, n.Detail, append([]pluginsdk.Result{}, n.Results...)})
+		return h.append(n)
 	}
 	pluginsdk.Logger(ctx).Warn(onOneLine(n.Summary), "result", true, "notice", string(n.Kind), "detail", n.Detail)
 	return nil

@@ -36,13 +36,17 @@ func installation(c *conn) (string, error) {
 type payload struct {
 	Kind   string        `json:"kind"`
 	Digest *dwmon.Digest `json:"digest,omitempty"`
+	Notice *dwmon.Notice `json:"notice,omitempty"`
 }
 
-func (p *payload) notice() dwmon.NoticeRequest {
+func (p *payload) notice() dwmon.Notice {
 	if p.Digest != nil {
 		return p.Digest.Notice()
 	}
-	return dwmon.NoticeRequest{Kind: p.Kind}
+	if p.Notice != nil {
+		return *p.Notice
+	}
+	return dwmon.Notice{Kind: dwmon.NoticeKind(p.Kind)}
 }
 
 func readPayload(text []byte) (*payload, error) {

@@ -25,13 +25,19 @@ const (
 type NoticeKind int32
 
 const (
-	NoticeKind_NOTICE_KIND_UNSPECIFIED    NoticeKind = 0
-	NoticeKind_NOTICE_KIND_OPENED         NoticeKind = 1
-	NoticeKind_NOTICE_KIND_REPEATED       NoticeKind = 2
-	NoticeKind_NOTICE_KIND_RECOVERED      NoticeKind = 3
-	NoticeKind_NOTICE_KIND_CORRECTED      NoticeKind = 4
-	NoticeKind_NOTICE_KIND_DIGEST         NoticeKind = 5
-	NoticeKind_NOTICE_KIND_SOURCE_UNKNOWN NoticeKind = 6
+	NoticeKind_NOTICE_KIND_UNSPECIFIED NoticeKind = 0
+	// An incident began.
+	NoticeKind_NOTICE_KIND_OPENED NoticeKind = 1
+	// It goes on.
+	NoticeKind_NOTICE_KIND_REPEATED NoticeKind = 2
+	// It has ended: Incident.end says how.
+	NoticeKind_NOTICE_KIND_RECOVERED NoticeKind = 3
+	// Late rows overturned a low verdict.
+	NoticeKind_NOTICE_KIND_CORRECTED NoticeKind = 4
+	// What was not told one by one.
+	NoticeKind_NOTICE_KIND_DIGEST NoticeKind = 5
+	// Somebody tries the handler; nothing happened.
+	NoticeKind_NOTICE_KIND_TEST NoticeKind = 7
 )
 
 // Enum value maps for NoticeKind.
@@ -43,16 +49,16 @@ var (
 		3: "NOTICE_KIND_RECOVERED",
 		4: "NOTICE_KIND_CORRECTED",
 		5: "NOTICE_KIND_DIGEST",
-		6: "NOTICE_KIND_SOURCE_UNKNOWN",
+		7: "NOTICE_KIND_TEST",
 	}
 	NoticeKind_value = map[string]int32{
-		"NOTICE_KIND_UNSPECIFIED":    0,
-		"NOTICE_KIND_OPENED":         1,
-		"NOTICE_KIND_REPEATED":       2,
-		"NOTICE_KIND_RECOVERED":      3,
-		"NOTICE_KIND_CORRECTED":      4,
-		"NOTICE_KIND_DIGEST":         5,
-		"NOTICE_KIND_SOURCE_UNKNOWN": 6,
+		"NOTICE_KIND_UNSPECIFIED": 0,
+		"NOTICE_KIND_OPENED":      1,
+		"NOTICE_KIND_REPEATED":    2,
+		"NOTICE_KIND_RECOVERED":   3,
+		"NOTICE_KIND_CORRECTED":   4,
+		"NOTICE_KIND_DIGEST":      5,
+		"NOTICE_KIND_TEST":        7,
 	}
 )
 
@@ -81,6 +87,66 @@ func (x NoticeKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use NoticeKind.Descriptor instead.
 func (NoticeKind) EnumDescriptor() ([]byte, []int) {
 	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{0}
+}
+
+// IncidentSubject is what an incident is about.
+type IncidentSubject int32
+
+const (
+	IncidentSubject_INCIDENT_SUBJECT_UNSPECIFIED IncidentSubject = 0
+	// Counts of a requirement line are out of range.
+	IncidentSubject_INCIDENT_SUBJECT_COUNT IncidentSubject = 1
+	// A checker, or one line of it, cannot be evaluated: UNKNOWN.
+	IncidentSubject_INCIDENT_SUBJECT_CHECKER IncidentSubject = 2
+	// A whole source is down.
+	IncidentSubject_INCIDENT_SUBJECT_SOURCE IncidentSubject = 3
+	// dwmon itself is behind.
+	IncidentSubject_INCIDENT_SUBJECT_DWMON IncidentSubject = 4
+)
+
+// Enum value maps for IncidentSubject.
+var (
+	IncidentSubject_name = map[int32]string{
+		0: "INCIDENT_SUBJECT_UNSPECIFIED",
+		1: "INCIDENT_SUBJECT_COUNT",
+		2: "INCIDENT_SUBJECT_CHECKER",
+		3: "INCIDENT_SUBJECT_SOURCE",
+		4: "INCIDENT_SUBJECT_DWMON",
+	}
+	IncidentSubject_value = map[string]int32{
+		"INCIDENT_SUBJECT_UNSPECIFIED": 0,
+		"INCIDENT_SUBJECT_COUNT":       1,
+		"INCIDENT_SUBJECT_CHECKER":     2,
+		"INCIDENT_SUBJECT_SOURCE":      3,
+		"INCIDENT_SUBJECT_DWMON":       4,
+	}
+)
+
+func (x IncidentSubject) Enum() *IncidentSubject {
+	p := new(IncidentSubject)
+	*p = x
+	return p
+}
+
+func (x IncidentSubject) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IncidentSubject) Descriptor() protoreflect.EnumDescriptor {
+	return file_dwmon_plugin_v1_check_handler_proto_enumTypes[1].Descriptor()
+}
+
+func (IncidentSubject) Type() protoreflect.EnumType {
+	return &file_dwmon_plugin_v1_check_handler_proto_enumTypes[1]
+}
+
+func (x IncidentSubject) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IncidentSubject.Descriptor instead.
+func (IncidentSubject) EnumDescriptor() ([]byte, []int) {
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{1}
 }
 
 type HandleCheckRequest struct {
@@ -413,6 +479,349 @@ func (x *HandleCheckResponse) GetReceipts() []string {
 	return nil
 }
 
+// Incident is a stretch of trouble, from its first notice to its last.
+type Incident struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The same in all notices of the incident, and in no other's: a key for
+	// receivers that fold notices together.
+	Id      string          `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Subject IncidentSubject `protobuf:"varint,2,opt,name=subject,proto3,enum=dwmon.plugin.v1.IncidentSubject" json:"subject,omitempty"`
+	// In a few words, without a name: "4 rows in the 180 s before …, fewer than 5".
+	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Seconds since the epoch.
+	OpenedEpoch int64 `protobuf:"varint,4,opt,name=opened_epoch,json=openedEpoch,proto3" json:"opened_epoch,omitempty"`
+	// YYYY-MM-DD HH:MM:SS in the checker's zone.
+	OpenedLocalTime string `protobuf:"bytes,5,opt,name=opened_local_time,json=openedLocalTime,proto3" json:"opened_local_time,omitempty"`
+	// Not set while it lasts.
+	ClosedEpoch     *int64 `protobuf:"varint,6,opt,name=closed_epoch,json=closedEpoch,proto3,oneof" json:"closed_epoch,omitempty"`
+	ClosedLocalTime string `protobuf:"bytes,7,opt,name=closed_local_time,json=closedLocalTime,proto3" json:"closed_local_time,omitempty"`
+	// recovered, line_changed, off or forgotten; empty while it lasts.
+	End string `protobuf:"bytes,8,opt,name=end,proto3" json:"end,omitempty"`
+	// Of the line's checks since the incident began: how many there were, and how
+	// many were not GOOD. 0 where the subject is not COUNT.
+	Checks    int64 `protobuf:"varint,9,opt,name=checks,proto3" json:"checks,omitempty"`
+	BadChecks int64 `protobuf:"varint,10,opt,name=bad_checks,json=badChecks,proto3" json:"bad_checks,omitempty"`
+	// How many checkers a source's incident is about.
+	Checkers      int64 `protobuf:"varint,11,opt,name=checkers,proto3" json:"checkers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Incident) Reset() {
+	*x = Incident{}
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Incident) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Incident) ProtoMessage() {}
+
+func (x *Incident) ProtoReflect() protoreflect.Message {
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Incident.ProtoReflect.Descriptor instead.
+func (*Incident) Descriptor() ([]byte, []int) {
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Incident) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Incident) GetSubject() IncidentSubject {
+	if x != nil {
+		return x.Subject
+	}
+	return IncidentSubject_INCIDENT_SUBJECT_UNSPECIFIED
+}
+
+func (x *Incident) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Incident) GetOpenedEpoch() int64 {
+	if x != nil {
+		return x.OpenedEpoch
+	}
+	return 0
+}
+
+func (x *Incident) GetOpenedLocalTime() string {
+	if x != nil {
+		return x.OpenedLocalTime
+	}
+	return ""
+}
+
+func (x *Incident) GetClosedEpoch() int64 {
+	if x != nil && x.ClosedEpoch != nil {
+		return *x.ClosedEpoch
+	}
+	return 0
+}
+
+func (x *Incident) GetClosedLocalTime() string {
+	if x != nil {
+		return x.ClosedLocalTime
+	}
+	return ""
+}
+
+func (x *Incident) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *Incident) GetChecks() int64 {
+	if x != nil {
+		return x.Checks
+	}
+	return 0
+}
+
+func (x *Incident) GetBadChecks() int64 {
+	if x != nil {
+		return x.BadChecks
+	}
+	return 0
+}
+
+func (x *Incident) GetCheckers() int64 {
+	if x != nil {
+		return x.Checkers
+	}
+	return 0
+}
+
+// NoticeFact is a line of a notice as people read it: "Count", "4, at least 5".
+type NoticeFact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Label         string                 `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoticeFact) Reset() {
+	*x = NoticeFact{}
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoticeFact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoticeFact) ProtoMessage() {}
+
+func (x *NoticeFact) ProtoReflect() protoreflect.Message {
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoticeFact.ProtoReflect.Descriptor instead.
+func (*NoticeFact) Descriptor() ([]byte, []int) {
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *NoticeFact) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *NoticeFact) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// NoticeWindow is one window of a line, for a small chart.
+type NoticeWindow struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	MinuteEpoch int64                  `protobuf:"varint,1,opt,name=minute_epoch,json=minuteEpoch,proto3" json:"minute_epoch,omitempty"`
+	EventCount  int64                  `protobuf:"varint,2,opt,name=event_count,json=eventCount,proto3" json:"event_count,omitempty"`
+	// Unspecified where the window was counted but never judged.
+	CheckStatus   CheckStatus `protobuf:"varint,3,opt,name=check_status,json=checkStatus,proto3,enum=dwmon.plugin.v1.CheckStatus" json:"check_status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoticeWindow) Reset() {
+	*x = NoticeWindow{}
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoticeWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoticeWindow) ProtoMessage() {}
+
+func (x *NoticeWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoticeWindow.ProtoReflect.Descriptor instead.
+func (*NoticeWindow) Descriptor() ([]byte, []int) {
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *NoticeWindow) GetMinuteEpoch() int64 {
+	if x != nil {
+		return x.MinuteEpoch
+	}
+	return 0
+}
+
+func (x *NoticeWindow) GetEventCount() int64 {
+	if x != nil {
+		return x.EventCount
+	}
+	return 0
+}
+
+func (x *NoticeWindow) GetCheckStatus() CheckStatus {
+	if x != nil {
+		return x.CheckStatus
+	}
+	return CheckStatus_CHECK_STATUS_UNSPECIFIED
+}
+
+// NoticeItem is one of several things that a notice tells together.
+type NoticeItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          NoticeKind             `protobuf:"varint,1,opt,name=kind,proto3,enum=dwmon.plugin.v1.NoticeKind" json:"kind,omitempty"`
+	Checker       *CheckerRef            `protobuf:"bytes,2,opt,name=checker,proto3" json:"checker,omitempty"`
+	Summary       string                 `protobuf:"bytes,3,opt,name=summary,proto3" json:"summary,omitempty"`
+	Incident      *Incident              `protobuf:"bytes,4,opt,name=incident,proto3" json:"incident,omitempty"`
+	Source        string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	Labels        map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoticeItem) Reset() {
+	*x = NoticeItem{}
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoticeItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoticeItem) ProtoMessage() {}
+
+func (x *NoticeItem) ProtoReflect() protoreflect.Message {
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoticeItem.ProtoReflect.Descriptor instead.
+func (*NoticeItem) Descriptor() ([]byte, []int) {
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *NoticeItem) GetKind() NoticeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return NoticeKind_NOTICE_KIND_UNSPECIFIED
+}
+
+func (x *NoticeItem) GetChecker() *CheckerRef {
+	if x != nil {
+		return x.Checker
+	}
+	return nil
+}
+
+func (x *NoticeItem) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *NoticeItem) GetIncident() *Incident {
+	if x != nil {
+		return x.Incident
+	}
+	return nil
+}
+
+func (x *NoticeItem) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *NoticeItem) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *NoticeItem) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 type HandleNoticeRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	RequestId      string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -422,19 +831,39 @@ type HandleNoticeRequest struct {
 	Checker *CheckerRef `protobuf:"bytes,4,opt,name=checker,proto3" json:"checker,omitempty"`
 	// One line for people.
 	Summary string `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
-	Detail  string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Several lines for people: the facts, or what a template made of them.
+	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
 	// The results that the notice speaks of, oldest first, at most 100.
 	Results   []*CheckResult `protobuf:"bytes,7,rep,name=results,proto3" json:"results,omitempty"`
 	ExtraJson []byte         `protobuf:"bytes,8,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
-	// The incident that the notice belongs to; empty for none.
-	IncidentId    string `protobuf:"bytes,9,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
+	// Not set for a digest, a correction and a test.
+	Incident *Incident     `protobuf:"bytes,21,opt,name=incident,proto3" json:"incident,omitempty"`
+	Facts    []*NoticeFact `protobuf:"bytes,10,rep,name=facts,proto3" json:"facts,omitempty"`
+	// The line's last windows, oldest first.
+	Windows []*NoticeWindow `protobuf:"bytes,11,rep,name=windows,proto3" json:"windows,omitempty"`
+	// Where several notices are told together: each of them. checker, incident and
+	// results are not set then.
+	Items       []*NoticeItem     `protobuf:"bytes,12,rep,name=items,proto3" json:"items,omitempty"`
+	Source      string            `protobuf:"bytes,13,opt,name=source,proto3" json:"source,omitempty"`
+	Owner       string            `protobuf:"bytes,14,opt,name=owner,proto3" json:"owner,omitempty"`
+	Labels      map[string]string `protobuf:"bytes,15,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Description string            `protobuf:"bytes,16,opt,name=description,proto3" json:"description,omitempty"`
+	// How to mend it: a URL or a text.
+	Runbook string `protobuf:"bytes,17,opt,name=runbook,proto3" json:"runbook,omitempty"`
+	// Some keys of the rows counted, newest first; what is not UTF-8 is written
+	// \xHH. Empty where the checker's OPTIONS keep keys private.
+	Keys []string `protobuf:"bytes,18,rep,name=keys,proto3" json:"keys,omitempty"`
+	// When the notice was made, seconds since the epoch.
+	CreatedEpoch int64 `protobuf:"varint,19,opt,name=created_epoch,json=createdEpoch,proto3" json:"created_epoch,omitempty"`
+	// The body was written by a template of the user's: show detail, not facts.
+	Templated     bool `protobuf:"varint,20,opt,name=templated,proto3" json:"templated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HandleNoticeRequest) Reset() {
 	*x = HandleNoticeRequest{}
-	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[3]
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +875,7 @@ func (x *HandleNoticeRequest) String() string {
 func (*HandleNoticeRequest) ProtoMessage() {}
 
 func (x *HandleNoticeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[3]
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +888,7 @@ func (x *HandleNoticeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleNoticeRequest.ProtoReflect.Descriptor instead.
 func (*HandleNoticeRequest) Descriptor() ([]byte, []int) {
-	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{3}
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HandleNoticeRequest) GetRequestId() string {
@@ -518,11 +947,88 @@ func (x *HandleNoticeRequest) GetExtraJson() []byte {
 	return nil
 }
 
-func (x *HandleNoticeRequest) GetIncidentId() string {
+func (x *HandleNoticeRequest) GetIncident() *Incident {
 	if x != nil {
-		return x.IncidentId
+		return x.Incident
+	}
+	return nil
+}
+
+func (x *HandleNoticeRequest) GetFacts() []*NoticeFact {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+func (x *HandleNoticeRequest) GetWindows() []*NoticeWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+func (x *HandleNoticeRequest) GetItems() []*NoticeItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *HandleNoticeRequest) GetSource() string {
+	if x != nil {
+		return x.Source
 	}
 	return ""
+}
+
+func (x *HandleNoticeRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *HandleNoticeRequest) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *HandleNoticeRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *HandleNoticeRequest) GetRunbook() string {
+	if x != nil {
+		return x.Runbook
+	}
+	return ""
+}
+
+func (x *HandleNoticeRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *HandleNoticeRequest) GetCreatedEpoch() int64 {
+	if x != nil {
+		return x.CreatedEpoch
+	}
+	return 0
+}
+
+func (x *HandleNoticeRequest) GetTemplated() bool {
+	if x != nil {
+		return x.Templated
+	}
+	return false
 }
 
 type HandleNoticeResponse struct {
@@ -535,7 +1041,7 @@ type HandleNoticeResponse struct {
 
 func (x *HandleNoticeResponse) Reset() {
 	*x = HandleNoticeResponse{}
-	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[4]
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +1053,7 @@ func (x *HandleNoticeResponse) String() string {
 func (*HandleNoticeResponse) ProtoMessage() {}
 
 func (x *HandleNoticeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[4]
+	mi := &file_dwmon_plugin_v1_check_handler_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +1066,7 @@ func (x *HandleNoticeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleNoticeResponse.ProtoReflect.Descriptor instead.
 func (*HandleNoticeResponse) Descriptor() ([]byte, []int) {
-	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{4}
+	return file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HandleNoticeResponse) GetDiagnostics() []*Diagnostic {
@@ -620,7 +1126,43 @@ const file_dwmon_plugin_v1_check_handler_proto_rawDesc = "" +
 	"\f_max_allowed\"p\n" +
 	"\x13HandleCheckResponse\x12=\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2\x1b.dwmon.plugin.v1.DiagnosticR\vdiagnostics\x12\x1a\n" +
-	"\breceipts\x18\x02 \x03(\tR\breceipts\"\xef\x02\n" +
+	"\breceipts\x18\x02 \x03(\tR\breceipts\"\x85\x03\n" +
+	"\bIncident\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
+	"\asubject\x18\x02 \x01(\x0e2 .dwmon.plugin.v1.IncidentSubjectR\asubject\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12!\n" +
+	"\fopened_epoch\x18\x04 \x01(\x03R\vopenedEpoch\x12*\n" +
+	"\x11opened_local_time\x18\x05 \x01(\tR\x0fopenedLocalTime\x12&\n" +
+	"\fclosed_epoch\x18\x06 \x01(\x03H\x00R\vclosedEpoch\x88\x01\x01\x12*\n" +
+	"\x11closed_local_time\x18\a \x01(\tR\x0fclosedLocalTime\x12\x10\n" +
+	"\x03end\x18\b \x01(\tR\x03end\x12\x16\n" +
+	"\x06checks\x18\t \x01(\x03R\x06checks\x12\x1d\n" +
+	"\n" +
+	"bad_checks\x18\n" +
+	" \x01(\x03R\tbadChecks\x12\x1a\n" +
+	"\bcheckers\x18\v \x01(\x03R\bcheckersB\x0f\n" +
+	"\r_closed_epoch\"8\n" +
+	"\n" +
+	"NoticeFact\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x93\x01\n" +
+	"\fNoticeWindow\x12!\n" +
+	"\fminute_epoch\x18\x01 \x01(\x03R\vminuteEpoch\x12\x1f\n" +
+	"\vevent_count\x18\x02 \x01(\x03R\n" +
+	"eventCount\x12?\n" +
+	"\fcheck_status\x18\x03 \x01(\x0e2\x1c.dwmon.plugin.v1.CheckStatusR\vcheckStatus\"\xef\x02\n" +
+	"\n" +
+	"NoticeItem\x12/\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1b.dwmon.plugin.v1.NoticeKindR\x04kind\x125\n" +
+	"\achecker\x18\x02 \x01(\v2\x1b.dwmon.plugin.v1.CheckerRefR\achecker\x12\x18\n" +
+	"\asummary\x18\x03 \x01(\tR\asummary\x125\n" +
+	"\bincident\x18\x04 \x01(\v2\x19.dwmon.plugin.v1.IncidentR\bincident\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\x12\x14\n" +
+	"\x05owner\x18\x06 \x01(\tR\x05owner\x12?\n" +
+	"\x06labels\x18\a \x03(\v2'.dwmon.plugin.v1.NoticeItem.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf0\x06\n" +
 	"\x13HandleNoticeRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12'\n" +
@@ -631,12 +1173,27 @@ const file_dwmon_plugin_v1_check_handler_proto_rawDesc = "" +
 	"\x06detail\x18\x06 \x01(\tR\x06detail\x126\n" +
 	"\aresults\x18\a \x03(\v2\x1c.dwmon.plugin.v1.CheckResultR\aresults\x12\x1d\n" +
 	"\n" +
-	"extra_json\x18\b \x01(\fR\textraJson\x12\x1f\n" +
-	"\vincident_id\x18\t \x01(\tR\n" +
-	"incidentId\"q\n" +
+	"extra_json\x18\b \x01(\fR\textraJson\x125\n" +
+	"\bincident\x18\x15 \x01(\v2\x19.dwmon.plugin.v1.IncidentR\bincident\x121\n" +
+	"\x05facts\x18\n" +
+	" \x03(\v2\x1b.dwmon.plugin.v1.NoticeFactR\x05facts\x127\n" +
+	"\awindows\x18\v \x03(\v2\x1d.dwmon.plugin.v1.NoticeWindowR\awindows\x121\n" +
+	"\x05items\x18\f \x03(\v2\x1b.dwmon.plugin.v1.NoticeItemR\x05items\x12\x16\n" +
+	"\x06source\x18\r \x01(\tR\x06source\x12\x14\n" +
+	"\x05owner\x18\x0e \x01(\tR\x05owner\x12H\n" +
+	"\x06labels\x18\x0f \x03(\v20.dwmon.plugin.v1.HandleNoticeRequest.LabelsEntryR\x06labels\x12 \n" +
+	"\vdescription\x18\x10 \x01(\tR\vdescription\x12\x18\n" +
+	"\arunbook\x18\x11 \x01(\tR\arunbook\x12\x12\n" +
+	"\x04keys\x18\x12 \x03(\tR\x04keys\x12#\n" +
+	"\rcreated_epoch\x18\x13 \x01(\x03R\fcreatedEpoch\x12\x1c\n" +
+	"\ttemplated\x18\x14 \x01(\bR\ttemplated\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\t\x10\n" +
+	"\"q\n" +
 	"\x14HandleNoticeResponse\x12=\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2\x1b.dwmon.plugin.v1.DiagnosticR\vdiagnostics\x12\x1a\n" +
-	"\breceipts\x18\x02 \x03(\tR\breceipts*\xc9\x01\n" +
+	"\breceipts\x18\x02 \x03(\tR\breceipts*\xc5\x01\n" +
 	"\n" +
 	"NoticeKind\x12\x1b\n" +
 	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -644,8 +1201,14 @@ const file_dwmon_plugin_v1_check_handler_proto_rawDesc = "" +
 	"\x14NOTICE_KIND_REPEATED\x10\x02\x12\x19\n" +
 	"\x15NOTICE_KIND_RECOVERED\x10\x03\x12\x19\n" +
 	"\x15NOTICE_KIND_CORRECTED\x10\x04\x12\x16\n" +
-	"\x12NOTICE_KIND_DIGEST\x10\x05\x12\x1e\n" +
-	"\x1aNOTICE_KIND_SOURCE_UNKNOWN\x10\x062\xcc\x01\n" +
+	"\x12NOTICE_KIND_DIGEST\x10\x05\x12\x14\n" +
+	"\x10NOTICE_KIND_TEST\x10\a\"\x04\b\x06\x10\x06*\xa6\x01\n" +
+	"\x0fIncidentSubject\x12 \n" +
+	"\x1cINCIDENT_SUBJECT_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16INCIDENT_SUBJECT_COUNT\x10\x01\x12\x1c\n" +
+	"\x18INCIDENT_SUBJECT_CHECKER\x10\x02\x12\x1b\n" +
+	"\x17INCIDENT_SUBJECT_SOURCE\x10\x03\x12\x1a\n" +
+	"\x16INCIDENT_SUBJECT_DWMON\x10\x042\xcc\x01\n" +
 	"\x13CheckHandlerService\x12X\n" +
 	"\vHandleCheck\x12#.dwmon.plugin.v1.HandleCheckRequest\x1a$.dwmon.plugin.v1.HandleCheckResponse\x12[\n" +
 	"\fHandleNotice\x12$.dwmon.plugin.v1.HandleNoticeRequest\x1a%.dwmon.plugin.v1.HandleNoticeResponseB7Z5github.com/dwmon/dwmon/proto/dwmon/plugin/v1;pluginv1b\x06proto3"
@@ -662,40 +1225,58 @@ func file_dwmon_plugin_v1_check_handler_proto_rawDescGZIP() []byte {
 	return file_dwmon_plugin_v1_check_handler_proto_rawDescData
 }
 
-var file_dwmon_plugin_v1_check_handler_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dwmon_plugin_v1_check_handler_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_dwmon_plugin_v1_check_handler_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_dwmon_plugin_v1_check_handler_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_dwmon_plugin_v1_check_handler_proto_goTypes = []any{
 	(NoticeKind)(0),              // 0: dwmon.plugin.v1.NoticeKind
-	(*HandleCheckRequest)(nil),   // 1: dwmon.plugin.v1.HandleCheckRequest
-	(*CheckResult)(nil),          // 2: dwmon.plugin.v1.CheckResult
-	(*HandleCheckResponse)(nil),  // 3: dwmon.plugin.v1.HandleCheckResponse
-	(*HandleNoticeRequest)(nil),  // 4: dwmon.plugin.v1.HandleNoticeRequest
-	(*HandleNoticeResponse)(nil), // 5: dwmon.plugin.v1.HandleNoticeResponse
-	nil,                          // 6: dwmon.plugin.v1.CheckResult.LabelsEntry
-	(*CheckerRef)(nil),           // 7: dwmon.plugin.v1.CheckerRef
-	(CheckStatus)(0),             // 8: dwmon.plugin.v1.CheckStatus
-	(*Diagnostic)(nil),           // 9: dwmon.plugin.v1.Diagnostic
+	(IncidentSubject)(0),         // 1: dwmon.plugin.v1.IncidentSubject
+	(*HandleCheckRequest)(nil),   // 2: dwmon.plugin.v1.HandleCheckRequest
+	(*CheckResult)(nil),          // 3: dwmon.plugin.v1.CheckResult
+	(*HandleCheckResponse)(nil),  // 4: dwmon.plugin.v1.HandleCheckResponse
+	(*Incident)(nil),             // 5: dwmon.plugin.v1.Incident
+	(*NoticeFact)(nil),           // 6: dwmon.plugin.v1.NoticeFact
+	(*NoticeWindow)(nil),         // 7: dwmon.plugin.v1.NoticeWindow
+	(*NoticeItem)(nil),           // 8: dwmon.plugin.v1.NoticeItem
+	(*HandleNoticeRequest)(nil),  // 9: dwmon.plugin.v1.HandleNoticeRequest
+	(*HandleNoticeResponse)(nil), // 10: dwmon.plugin.v1.HandleNoticeResponse
+	nil,                          // 11: dwmon.plugin.v1.CheckResult.LabelsEntry
+	nil,                          // 12: dwmon.plugin.v1.NoticeItem.LabelsEntry
+	nil,                          // 13: dwmon.plugin.v1.HandleNoticeRequest.LabelsEntry
+	(*CheckerRef)(nil),           // 14: dwmon.plugin.v1.CheckerRef
+	(CheckStatus)(0),             // 15: dwmon.plugin.v1.CheckStatus
+	(*Diagnostic)(nil),           // 16: dwmon.plugin.v1.Diagnostic
 }
 var file_dwmon_plugin_v1_check_handler_proto_depIdxs = []int32{
-	7,  // 0: dwmon.plugin.v1.HandleCheckRequest.checker:type_name -> dwmon.plugin.v1.CheckerRef
-	2,  // 1: dwmon.plugin.v1.HandleCheckRequest.result:type_name -> dwmon.plugin.v1.CheckResult
-	8,  // 2: dwmon.plugin.v1.CheckResult.check_status:type_name -> dwmon.plugin.v1.CheckStatus
-	8,  // 3: dwmon.plugin.v1.CheckResult.previous_status:type_name -> dwmon.plugin.v1.CheckStatus
-	6,  // 4: dwmon.plugin.v1.CheckResult.labels:type_name -> dwmon.plugin.v1.CheckResult.LabelsEntry
-	9,  // 5: dwmon.plugin.v1.HandleCheckResponse.diagnostics:type_name -> dwmon.plugin.v1.Diagnostic
-	0,  // 6: dwmon.plugin.v1.HandleNoticeRequest.kind:type_name -> dwmon.plugin.v1.NoticeKind
-	7,  // 7: dwmon.plugin.v1.HandleNoticeRequest.checker:type_name -> dwmon.plugin.v1.CheckerRef
-	2,  // 8: dwmon.plugin.v1.HandleNoticeRequest.results:type_name -> dwmon.plugin.v1.CheckResult
-	9,  // 9: dwmon.plugin.v1.HandleNoticeResponse.diagnostics:type_name -> dwmon.plugin.v1.Diagnostic
-	1,  // 10: dwmon.plugin.v1.CheckHandlerService.HandleCheck:input_type -> dwmon.plugin.v1.HandleCheckRequest
-	4,  // 11: dwmon.plugin.v1.CheckHandlerService.HandleNotice:input_type -> dwmon.plugin.v1.HandleNoticeRequest
-	3,  // 12: dwmon.plugin.v1.CheckHandlerService.HandleCheck:output_type -> dwmon.plugin.v1.HandleCheckResponse
-	5,  // 13: dwmon.plugin.v1.CheckHandlerService.HandleNotice:output_type -> dwmon.plugin.v1.HandleNoticeResponse
-	12, // [12:14] is the sub-list for method output_type
-	10, // [10:12] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	14, // 0: dwmon.plugin.v1.HandleCheckRequest.checker:type_name -> dwmon.plugin.v1.CheckerRef
+	3,  // 1: dwmon.plugin.v1.HandleCheckRequest.result:type_name -> dwmon.plugin.v1.CheckResult
+	15, // 2: dwmon.plugin.v1.CheckResult.check_status:type_name -> dwmon.plugin.v1.CheckStatus
+	15, // 3: dwmon.plugin.v1.CheckResult.previous_status:type_name -> dwmon.plugin.v1.CheckStatus
+	11, // 4: dwmon.plugin.v1.CheckResult.labels:type_name -> dwmon.plugin.v1.CheckResult.LabelsEntry
+	16, // 5: dwmon.plugin.v1.HandleCheckResponse.diagnostics:type_name -> dwmon.plugin.v1.Diagnostic
+	1,  // 6: dwmon.plugin.v1.Incident.subject:type_name -> dwmon.plugin.v1.IncidentSubject
+	15, // 7: dwmon.plugin.v1.NoticeWindow.check_status:type_name -> dwmon.plugin.v1.CheckStatus
+	0,  // 8: dwmon.plugin.v1.NoticeItem.kind:type_name -> dwmon.plugin.v1.NoticeKind
+	14, // 9: dwmon.plugin.v1.NoticeItem.checker:type_name -> dwmon.plugin.v1.CheckerRef
+	5,  // 10: dwmon.plugin.v1.NoticeItem.incident:type_name -> dwmon.plugin.v1.Incident
+	12, // 11: dwmon.plugin.v1.NoticeItem.labels:type_name -> dwmon.plugin.v1.NoticeItem.LabelsEntry
+	0,  // 12: dwmon.plugin.v1.HandleNoticeRequest.kind:type_name -> dwmon.plugin.v1.NoticeKind
+	14, // 13: dwmon.plugin.v1.HandleNoticeRequest.checker:type_name -> dwmon.plugin.v1.CheckerRef
+	3,  // 14: dwmon.plugin.v1.HandleNoticeRequest.results:type_name -> dwmon.plugin.v1.CheckResult
+	5,  // 15: dwmon.plugin.v1.HandleNoticeRequest.incident:type_name -> dwmon.plugin.v1.Incident
+	6,  // 16: dwmon.plugin.v1.HandleNoticeRequest.facts:type_name -> dwmon.plugin.v1.NoticeFact
+	7,  // 17: dwmon.plugin.v1.HandleNoticeRequest.windows:type_name -> dwmon.plugin.v1.NoticeWindow
+	8,  // 18: dwmon.plugin.v1.HandleNoticeRequest.items:type_name -> dwmon.plugin.v1.NoticeItem
+	13, // 19: dwmon.plugin.v1.HandleNoticeRequest.labels:type_name -> dwmon.plugin.v1.HandleNoticeRequest.LabelsEntry
+	16, // 20: dwmon.plugin.v1.HandleNoticeResponse.diagnostics:type_name -> dwmon.plugin.v1.Diagnostic
+	2,  // 21: dwmon.plugin.v1.CheckHandlerService.HandleCheck:input_type -> dwmon.plugin.v1.HandleCheckRequest
+	9,  // 22: dwmon.plugin.v1.CheckHandlerService.HandleNotice:input_type -> dwmon.plugin.v1.HandleNoticeRequest
+	4,  // 23: dwmon.plugin.v1.CheckHandlerService.HandleCheck:output_type -> dwmon.plugin.v1.HandleCheckResponse
+	10, // 24: dwmon.plugin.v1.CheckHandlerService.HandleNotice:output_type -> dwmon.plugin.v1.HandleNoticeResponse
+	23, // [23:25] is the sub-list for method output_type
+	21, // [21:23] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_dwmon_plugin_v1_check_handler_proto_init() }
@@ -705,13 +1286,14 @@ func file_dwmon_plugin_v1_check_handler_proto_init() {
 	}
 	file_dwmon_plugin_v1_plugin_proto_init()
 	file_dwmon_plugin_v1_check_handler_proto_msgTypes[1].OneofWrappers = []any{}
+	file_dwmon_plugin_v1_check_handler_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dwmon_plugin_v1_check_handler_proto_rawDesc), len(file_dwmon_plugin_v1_check_handler_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
