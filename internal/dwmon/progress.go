@@ -63,6 +63,8 @@ type Failing struct {
 	Since int64
 	Next  int64
 	Count int64
+	// Tried is the start of the last of them, microseconds since the epoch.
+	Tried int64
 	Fault Fault
 	// Cause is the text of the last error.
 	Cause string
@@ -87,9 +89,11 @@ type Streak struct {
 	Settled Status
 	// ConsecutiveBad counts the BAD results since the last GOOD one.
 	ConsecutiveBad int64
+	// Trouble is what the line's incidents rest on.
+	Trouble
 }
 
-// Then is the streak after one more result.
+// Then is the streak after one more result; the Trouble is left as it is.
 func (s Streak) Then(status Status, minute int64) Streak {
 	next := s
 	next.Last, next.LastMinute = status, minute

@@ -23,6 +23,8 @@ type Job struct {
 	Purger dwmon.Purger
 	// Routes are the handlers that may be told, in the order in which they are told.
 	Routes []dwmon.Route
+	// Alert says when incidents open and close; its zero is dwmon.DefaultAlertRule.
+	Alert dwmon.AlertRule
 }
 
 // Source is what a pass needs to know of where its rows come from.
@@ -260,7 +262,7 @@ func (p *pass) fetch(ctx context.Context) (*fetched, error) {
 // stays: its minutes are pending.
 func (p *pass) recordFailure(ctx context.Context, f *fetched, cause error) error {
 	fault := dwmon.FaultOf(cause)
-	failing := dwmon.Failing{Since: f.record.Started, Count: 1, Fault: fault, Cause: cause.Error()}
+	failing := dwmon.Failing{Since: f.record.Started, Tried: f.record.Started, Count: 1, Fault: fault, Cause: cause.Error()}
 	if before := p.progress.Failing; before != nil {
 		failing.Since, failing.Count = before.Since, before.Count+1
 	}

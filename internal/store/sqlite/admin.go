@@ -55,7 +55,10 @@ func (db *DB) ClearMissing(ctx context.Context, name string) error {
 func (db *DB) SwitchOff(ctx context.Context, name string, slot int64, reason dwmon.OffReason) error {
 	return db.change(ctx, name, func(tx *Tx, p *dwmon.Progress) error {
 		_, err := tx.exec("UPDATE checkers SET off_since = coalesce(off_since, ?), off_reason = ? WHERE id = ?", slot, string(reason), p.ID)
-		return err
+		if err != nil {
+			return err
+		}
+		return tx.closeOff(p.ID, slot)
 	})
 }
 
