@@ -212,6 +212,9 @@ func (db *DB) Forget(ctx context.Context, name string) error {
 }
 
 func (tx *Tx) forget(id int64, name string) error {
+	if err := tx.closeForgotten(id, name); err != nil {
+		return err
+	}
 	if _, err := tx.exec("INSERT INTO forgotten (checker_id) VALUES (?)", id); err != nil {
 		return err
 	}

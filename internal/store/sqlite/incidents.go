@@ -61,3 +61,36 @@ func (tx *Tx) closeLines(condition string, checkerID, minute int64, end dwmon.In
 	_, err = tx.exec("UPDATE lines SET recent = 0, good_run = 0, unknown_run = 0, incident_id = 0, unknown_incident_id = 0 WHERE "+condition, checkerID)
 	return err
 }
+
+// closeForgotten tells the handlers that know of an open incident of a checker
+// that is about to be forgotten: its own lane goes with it.
+func (tx *Tx) closeForgotten(checkerID int64, name string) error {
+	inst, err := installation(tx.conn)
+	if err != nil {
+		return tx.fail(err)
+	}
+	now := tx.db.now()
+	second := floorSeconds(now)
+	var told []dwmon.NoticeDelivery
+	for r, err := range tx.query(`SELECT `+incidentColumns+`, h.name FROM `+incidentTables+`
+		JOIN announcements a ON a.incident_id = i.id AND a.told > 0 AND a.ended = 0 JOIN handlers h ON h.id = a.handler_id
+		WHERE i.checker_id = ? AND i.finished = 0 ORDER BY i.id`, checkerID) {
+		if err != nil {
+			return err
+		}
+		i := readIncident(r)
+		told = append(told, dwmon.NoticeDelivery{Handler: r.text(20), Notice: dwmon.Notice{
+			Kind: dwmon.NoticeRecovered, Summary: "CLOSED " + name + ": the checker was forgotten", Created: second,
+			Incident: &dwmon.IncidentView{
+				ID: dwmon.IncidentKey(inst, i.ID), Subject: i.Subject, Cause: "the checker " + name + " was forgotten", Opened: i.Opened,
+				Closed: &second, End: dwmon.EndForgotten,
+			},
+		}})
+	}
+	for i := range told {
+		if err := tx.tell(&told[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
