@@ -203,7 +203,7 @@ func (c *catalog) disable(ctx context.Context, e *checkerEntry, slot int64) erro
 	if err != nil {
 		return err
 	}
-	if s, changed := dwmon.Sight(p, e.checker, c.zone, slot); changed {
+	if s, changed := dwmon.Sight(p, e.checker, c.zone, nil, slot); changed {
 		err := c.store.InTx(ctx, func(tx dwmon.Tx) error {
 			_, err := tx.Sight(s)
 			return err

@@ -199,7 +199,7 @@ func settle(ctx context.Context, db *sqlite.DB, cfg *config.Config, r SettleRequ
 	if err != nil {
 		return Outcome{}, err
 	}
-	settled, err := db.SettleTo(ctx, r.Name, r.To, zoneOf(p, cfg))
+	settled, err := db.SettleTo(ctx, r.Name, r.To, zoneOf(p, cfg), nil)
 	if err != nil {
 		return Outcome{}, doing("settle", r.Name, err)
 	}

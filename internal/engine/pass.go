@@ -23,6 +23,8 @@ type Job struct {
 	Purger dwmon.Purger
 	// Routes are the handlers that may be told, in the order in which they are told.
 	Routes []dwmon.Route
+	// Closed are the days on which the checker owes nothing; nil for none.
+	Closed *dwmon.ClosedDays
 }
 
 // Source is what a pass needs to know of where its rows come from.
@@ -152,7 +154,7 @@ func (p *pass) sight(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s, changed := dwmon.Sight(p.progress, p.job.Checker, p.Engine.zone, p.m)
+	s, changed := dwmon.Sight(p.progress, p.job.Checker, p.Engine.zone, p.job.Closed, p.m)
 	if !changed {
 		return nil
 	}
@@ -173,7 +175,9 @@ func (p *pass) plan() *dwmon.Plan {
 }
 
 func (p *pass) walk() dwmon.Walk {
-	return p.progress.Walk(p.zone, int64(p.catchUp/time.Minute))
+	w := p.progress.Walk(p.zone, int64(p.catchUp/time.Minute))
+	w.Closed = p.job.Closed
+	return w
 }
 
 // held says that the last fetch failed for a reason that time does not mend, and
