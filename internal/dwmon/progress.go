@@ -141,8 +141,9 @@ type Sighting struct {
 }
 
 // Sight compares a checker as its file says with what is stored; false when
-// there is nothing to write. daemon is the zone of checkers without their own.
-func Sight(p *Progress, c *Checker, daemon *time.Location, minute int64) (Sighting, bool) {
+// there is nothing to write. daemon is the zone of checkers without their own;
+// closed are the days on which this one owes nothing.
+func Sight(p *Progress, c *Checker, daemon *time.Location, closed *ClosedDays, minute int64) (Sighting, bool) {
 	zone := c.Zone(daemon)
 	s := Sighting{Checker: c, Zone: zone.String(), Minute: minute, New: p.ID == 0}
 	s.Returned = p.Off != nil
@@ -156,7 +157,7 @@ func Sight(p *Progress, c *Checker, daemon *time.Location, minute int64) (Sighti
 		}
 		s.Settled = &settled
 		w := p.Walk(zone, 0)
-		w.Blind = true
+		w.Closed, w.Blind = closed, true
 		if piece, ok := w.Plan(p.Off.Since-60, GapOff).Next(PieceLimit); ok {
 			s.Gaps = piece.Gaps
 		}

@@ -25,6 +25,8 @@ type Job struct {
 	Routes []dwmon.Route
 	// Alert says when incidents open and close; its zero is dwmon.DefaultAlertRule.
 	Alert dwmon.AlertRule
+	// Closed are the days on which the checker owes nothing; nil for none.
+	Closed *dwmon.ClosedDays
 }
 
 // Source is what a pass needs to know of where its rows come from.
@@ -154,7 +156,7 @@ func (p *pass) sight(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s, changed := dwmon.Sight(p.progress, p.job.Checker, p.Engine.zone, p.m)
+	s, changed := dwmon.Sight(p.progress, p.job.Checker, p.Engine.zone, p.job.Closed, p.m)
 	if !changed {
 		return nil
 	}
@@ -175,7 +177,9 @@ func (p *pass) plan() *dwmon.Plan {
 }
 
 func (p *pass) walk() dwmon.Walk {
-	return p.progress.Walk(p.zone, int64(p.catchUp/time.Minute))
+	w := p.progress.Walk(p.zone, int64(p.catchUp/time.Minute))
+	w.Closed = p.job.Closed
+	return w
 }
 
 // held says that the last fetch failed for a reason that time does not mend, and
