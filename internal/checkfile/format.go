@@ -54,7 +54,7 @@ func formatOptions(o *dwmon.Options) string {
 	line(o.Labels != nil, "labels", flow(asAny(o.Labels)))
 	line(o.Disabled, "enabled", "false")
 	line(o.Handlers != nil, "handlers", flow(anyList(o.Handlers)))
-	line(o.Alert != nil, "alert", flow(o.Alert))
+	line(o.Alert != dwmon.AlertSettings{}, "alert", flow(alertMap(o.Alert)))
 	line(o.Calendar != nil, "calendar", flow(anyList(o.Calendar)))
 	text("keys", o.Keys)
 	text("template", o.Template)
@@ -76,6 +76,26 @@ func asAny(m map[string]string) map[string]any {
 		out[k] = v
 	}
 	return out
+}
+
+func alertMap(s dwmon.AlertSettings) map[string]any {
+	m := map[string]any{}
+	count := func(name string, n int) {
+		if n != 0 {
+			m[name] = json.Number(strconv.Itoa(n))
+		}
+	}
+	count("after", s.After)
+	count("of", s.Of)
+	count("recover", s.Recover)
+	count("unknown_after", s.UnknownAfter)
+	if s.Repeat != 0 {
+		m["repeat"] = dwmon.FormatDuration(s.Repeat)
+	}
+	if s.Growth != 0 {
+		m["growth"] = json.Number(strconv.FormatFloat(s.Growth, 'g', -1, 64))
+	}
+	return m
 }
 
 func anyList(list []string) []any {

@@ -101,11 +101,7 @@ func (o optionsReader) labels(n *yaml.Node) {
 }
 
 func (o optionsReader) alert(n *yaml.Node) {
-	if n.Kind != yaml.MappingNode {
-		o.r.Mapping(n, "alert")
-		return
-	}
-	o.to.Alert, _ = o.r.Value(n, "alert", nil).(map[string]any)
+	o.to.Alert = o.r.Alert(n, "alert")
 }
 
 func (o optionsReader) calendar(n *yaml.Node) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/google/go-cmp/cmp"
@@ -140,11 +141,8 @@ func TestExtraAgreesWithEncodingJSON(t *testing.T) {
 }
 
 func TestOptionsKeepNumbersAndKinds(t *testing.T) {
-	c := mustParse(t, file(everyMinute, "__OPTIONS__\nalert: {big: 123456789012345678901234567890, f: 1.10, hex: 0x10, s: \"1\", n: null, b: true, d: 2026-11-01, list: [1, {a: b}]}\nhandlers: []\ncalendar: [de, fr]\n"))
-	want := map[string]any{
-		"big": json.Number("123456789012345678901234567890"), "f": json.Number("1.10"), "hex": json.Number("16"), "s": "1", "n": nil,
-		"b": true, "d": "2026-11-01", "list": []any{json.Number("1"), map[string]any{"a": "b"}},
-	}
+	c := mustParse(t, file(everyMinute, "__OPTIONS__\nalert: {after: 2, of: 3, recover: 4, repeat: 4h, growth: 1.5, unknown_after: 5}\nhandlers: []\ncalendar: [de, fr]\n"))
+	want := dwmon.AlertSettings{After: 2, Of: 3, Recover: 4, Repeat: 4 * time.Hour, Growth: 1.5, UnknownAfter: 5}
 	if diff := cmp.Diff(want, c.Options.Alert); diff != "" {
 		t.Error(diff)
 	}

@@ -110,7 +110,11 @@ func drawOptions(t *rapid.T) dwmon.Options {
 		o.Handlers = words.Draw(t, "handlers")
 	}
 	if rapid.Bool().Draw(t, "alerted") {
-		o.Alert = drawMap(t, 2)
+		o.Alert = dwmon.AlertSettings{
+			Of: rapid.IntRange(1, 64).Draw(t, "of"), Recover: rapid.IntRange(0, 64).Draw(t, "recover"), UnknownAfter: rapid.IntRange(0, 9).Draw(t, "unknown after"),
+			Repeat: time.Duration(rapid.IntRange(0, 9).Draw(t, "repeat")) * time.Hour, Growth: rapid.SampledFrom([]float64{0, 1, 1.5, 2, 100}).Draw(t, "growth"),
+		}
+		o.Alert.After = rapid.IntRange(0, o.Alert.Of).Draw(t, "after")
 	}
 	if rapid.Bool().Draw(t, "calendared") {
 		o.Calendar = words.Draw(t, "calendar")

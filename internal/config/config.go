@@ -58,6 +58,9 @@ type Config struct {
 	Handlers []Handler
 	// Purger is nil where nothing is purged.
 	Purger *Purger
+	// Calendars are the files of each holiday calendar by its name, as paths that
+	// the process can open.
+	Calendars map[string][]string
 
 	// Warnings are faults that do not stop dwmon.
 	Warnings []dwmon.FileFault

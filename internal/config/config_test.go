@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,9 @@ func describe(c *Config) string {
 	for _, h := range c.Handlers {
 		fmt.Fprintf(&b, "handler %s: %s on %q %s\n", h.Name, h.Plugin, h.On, []byte(h.Settings))
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Calendars)) {
+		fmt.Fprintf(&b, "calendar %s: %v\n", name, c.Calendars[name])
+	}
 	if c.Purger != nil {
 		fmt.Fprintf(&b, "purger %s %s\n", c.Purger.Plugin, []byte(c.Purger.Settings))
 	}
@@ -118,7 +122,7 @@ func TestGolden(t *testing.T) {
 			if err != nil && strings.Contains(got, "hunter2") {
 				t.Errorf("a value is shown:\n%s", got)
 			}
-			if good := name == "good" || strings.HasPrefix(name, "warn_"); good != (err == nil) {
+			if good := strings.HasPrefix(name, "good") || strings.HasPrefix(name, "warn_"); good != (err == nil) {
 				t.Errorf("error %v", err)
 			}
 		})

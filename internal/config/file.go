@@ -33,6 +33,7 @@ func (l *loader) fields() []strictyaml.Field {
 		{Name: "sources", Read: l.sources},
 		{Name: "handlers", Read: l.handlers},
 		{Name: "purger", Read: l.purger},
+		{Name: "calendars", Read: l.calendars},
 	}
 	for _, s := range Overrides {
 		fields = append(fields, strictyaml.Field{Name: s.Key, Read: func(n *yaml.Node) { l.override(s, n) }})

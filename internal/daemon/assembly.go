@@ -115,7 +115,7 @@ func assemble(ctx context.Context, o Options) (_ *assembly, err error) {
 	if err := a.startHost(ctx); err != nil {
 		return nil, err
 	}
-	a.catalog = newCatalog(a.cfg.Checks, a.db, a.cfg.Timezone, a.log)
+	a.catalog = newCatalog(a.cfg, a.db, a.log)
 	if err := a.catalog.start(ctx); err != nil {
 		return nil, err
 	}

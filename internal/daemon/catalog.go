@@ -46,6 +46,8 @@ type catalog struct {
 	saved  []dwmon.FaultyFile
 	// quiet: whoever made the catalog prints the faults.
 	quiet bool
+	// calendars close days of checkers that name them.
+	calendars *calendars
 }
 
 // checkerEntry is one checker.
@@ -54,6 +56,10 @@ type checkerEntry struct {
 	checker *dwmon.Checker
 	// faults are those of its file as it is now, warnings included.
 	faults []dwmon.FileFault
+	// calendarFaults are what is wrong with the calendars that it names.
+	calendarFaults []dwmon.FileFault
+	// closed are the days on which it owes nothing.
+	closed *dwmon.ClosedDays
 	file   string
 	// missing is the first slot without the file; 0 while it is there.
 	missing int64
@@ -67,8 +73,11 @@ type checkerEntry struct {
 	unserved []string
 }
 
-func newCatalog(dir string, store fileStore, zone *time.Location, log *slog.Logger) *catalog {
-	return &catalog{store: store, loader: checkfile.Loader{Dir: dir}, zone: zone, log: log, entries: map[string]*checkerEntry{}}
+func newCatalog(cfg *config.Config, store fileStore, log *slog.Logger) *catalog {
+	return &catalog{
+		store: store, loader: checkfile.Loader{Dir: cfg.Checks}, zone: cfg.Timezone, log: log, entries: map[string]*checkerEntry{},
+		calendars: newCalendars(cfg.Calendars, log),
+	}
 }
 
 // start takes over what was last good before a restart.
@@ -115,6 +124,7 @@ func (c *catalog) refresh(ctx context.Context, now time.Time, firm bool) (again 
 		}
 		again = set.Again
 	}
+	c.followCalendars(now)
 	return again, c.saveFaults(ctx, now)
 }
 
@@ -203,7 +213,7 @@ func (c *catalog) disable(ctx context.Context, e *checkerEntry, slot int64) erro
 	if err != nil {
 		return err
 	}
-	if s, changed := dwmon.Sight(p, e.checker, c.zone, slot); changed {
+	if s, changed := dwmon.Sight(p, e.checker, c.zone, e.closed, slot); changed {
 		err := c.store.InTx(ctx, func(tx dwmon.Tx) error {
 			_, err := tx.Sight(s)
 			return err
@@ -255,6 +265,9 @@ func (c *catalog) jobs(r *routing) []*engine.Job {
 		if e.wired != e.checker || e.jobOf != r {
 			e.job, e.unserved = r.job(e.checker)
 			e.wired, e.jobOf = e.checker, r
+			if e.job != nil {
+				e.job.Closed = e.closed
+			}
 			for _, f := range e.unserved {
 				c.log.Warn("a checker is not served as its file says", "checker", e.checker.Name, "fault", f)
 			}
@@ -283,8 +296,14 @@ func (c *catalog) claims(cfg *config.Config) bool {
 // faults are all that is wrong with files and folder now.
 func (c *catalog) faults() []dwmon.FileFault {
 	all := slices.Clone(c.folder)
+	told := map[dwmon.FileFault]bool{} // checkers share calendars
 	for _, e := range c.entries {
-		all = append(all, e.faults...)
+		for _, f := range e.allFaults() {
+			if !told[f] {
+				told[f] = true
+				all = append(all, f)
+			}
+		}
 	}
 	dwmon.SortFaults(all)
 	return all
@@ -297,8 +316,8 @@ func (c *catalog) saveFaults(ctx context.Context, now time.Time) error {
 		stored = append(stored, dwmon.FaultyFile{File: c.loader.Dir, Faults: c.folder, Since: now.UnixMicro()})
 	}
 	for name, e := range c.entries {
-		if dwmon.AnyError(e.faults) {
-			stored = append(stored, dwmon.FaultyFile{File: e.file, Name: name, Faults: e.faults, Since: now.UnixMicro()})
+		if faults := e.allFaults(); dwmon.AnyError(faults) {
+			stored = append(stored, dwmon.FaultyFile{File: e.file, Name: name, Faults: faults, Since: now.UnixMicro()})
 		}
 	}
 	slices.SortFunc(stored, func(a, b dwmon.FaultyFile) int { return cmp.Compare(a.File, b.File) })
@@ -307,7 +326,7 @@ func (c *catalog) saveFaults(ctx context.Context, now time.Time) error {
 	}
 	for _, f := range stored {
 		for _, fault := range f.Faults {
-			if c.quiet {
+			if c.quiet || f.Name != "" && fault.File != f.File { // calendars tell their own
 				continue
 			}
 			c.log.Warn("a checker file has a fault", "fault", fault.Error(), "hint", fault.Hint)
@@ -326,12 +345,15 @@ func sameFaults(a, b []dwmon.FaultyFile) bool {
 	})
 }
 
-// move follows another folder, or judges in another zone, from the next refresh on.
-func (c *catalog) move(dir string, zone *time.Location) {
-	c.zone = zone
-	if dir != c.loader.Dir {
-		c.loader = checkfile.Loader{Dir: dir}
+// configure follows another folder, or judges in another zone, from the next refresh
+// on. Other calendars hold at once: jobs are made before that.
+func (c *catalog) configure(cfg *config.Config, now time.Time) {
+	c.zone = cfg.Timezone
+	if cfg.Checks != c.loader.Dir {
+		c.loader = checkfile.Loader{Dir: cfg.Checks}
 	}
+	c.calendars.configure(cfg.Calendars)
+	c.followCalendars(now)
 }
 
 // rename and forget follow what was done in the store.

@@ -199,7 +199,11 @@ func settle(ctx context.Context, db *sqlite.DB, cfg *config.Config, r SettleRequ
 	if err != nil {
 		return Outcome{}, err
 	}
-	settled, err := db.SettleTo(ctx, r.Name, r.To, zoneOf(p, cfg))
+	closed, err := closedNow(ctx, db, cfg, r.Name, time.Now())
+	if err != nil {
+		return Outcome{}, err
+	}
+	settled, err := db.SettleTo(ctx, r.Name, r.To, zoneOf(p, cfg), closed)
 	if err != nil {
 		return Outcome{}, doing("settle", r.Name, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/deliver"
@@ -68,6 +69,7 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 		return nil, err
 	}
 	a.catalog.quiet = true
+	a.catalog.calendars.log = slog.New(slog.DiscardHandler)
 	if _, err := a.catalog.refresh(ctx, now, true); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"time"
 
@@ -45,6 +46,8 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerSt
 	}
 	holder, lockErr := sqlite.LockHolder(r.cfg.DB)
 	running := holder != nil || lockErr != nil // what is not known is not claimed
+	calendars := newCalendars(r.cfg.Calendars, slog.New(slog.DiscardHandler))
+	calendars.refresh(now)
 	var statuses []dwmon.CheckerStatus
 	var folder []dwmon.FileFault
 	for i := range records {
@@ -54,8 +57,9 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerSt
 			continue
 		}
 		o := options[rec.Name]
+		closed, _ := calendars.closed(o.Calendar)
 		status := rec.Status(dwmon.StateAt{
-			Now: now.Unix(), Minute: dwmon.Slot(now, o.Grace), Zone: (&dwmon.Checker{Options: o}).Zone(r.cfg.Timezone),
+			Now: now.Unix(), Minute: dwmon.Slot(now, o.Grace), Zone: (&dwmon.Checker{Options: o}).Zone(r.cfg.Timezone), Closed: closed,
 			CatchUp: int64(r.cfg.CatchUp / time.Minute), Running: running,
 		})
 		if rec.Progress != nil { // else its file never was good, and nothing was fetched
@@ -127,6 +131,7 @@ func Validate(ctx context.Context, cfg *config.Config, paths []string) (faults [
 			}
 		}
 	}
+	faults = append(faults, calendarFaults(cfg, checkers, time.Now())...)
 	faults = append(faults, assumedHints(ctx, cfg, checkers)...)
 	dwmon.SortFaults(faults)
 	return faults, files, nil

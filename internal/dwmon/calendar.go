@@ -7,18 +7,19 @@ import (
 
 // hourRun is a run of consecutive epoch minutes that share one local hour of
 // one local day: minute number First of that hour starts at epoch second At,
-// and Count minutes belong to the run.
+// and Count minutes belong to the run. Closed says that the day owes nothing.
 type hourRun struct {
-	At    int64
-	Day   int
-	Hour  int
-	First int
-	Count int
+	At     int64
+	Day    int
+	Hour   int
+	First  int
+	Count  int
+	Closed bool
 }
 
 // mask is the set of the line's minutes that fall into the run.
 func (h hourRun) mask(r Requirement) MinuteSet {
-	if r.Days&(1<<h.Day) == 0 || r.Hours&(1<<h.Hour) == 0 {
+	if h.Closed || r.Days&(1<<h.Day) == 0 || r.Hours&(1<<h.Hour) == 0 {
 		return 0
 	}
 	return r.Minutes & (((1 << h.Count) - 1) << h.First)
@@ -31,17 +32,18 @@ func (h hourRun) epoch(minute int) int64 { return h.At + int64(minute-h.First)*6
 // twice (clocks set back), be cut short or be missing (set forward); each epoch
 // minute comes exactly once, whatever the zone does.
 type calendar struct {
-	zone  *time.Location
-	next  int64 // first minute not yet given
-	until int64 // last minute, included
+	zone   *time.Location
+	closed *ClosedDays
+	next   int64 // first minute not yet given
+	until  int64 // last minute, included
 
 	offset      int64 // of local time, seconds; holds while next < offsetUntil
 	offsetUntil int64
 	offsetKnown bool
 }
 
-func newCalendar(zone *time.Location, from, until int64) *calendar {
-	return &calendar{zone: zone, next: ceilMinute(from), until: until}
+func newCalendar(zone *time.Location, closed *ClosedDays, from, until int64) *calendar {
+	return &calendar{zone: zone, closed: closed, next: ceilMinute(from), until: until}
 }
 
 // run gives the next run; false at the end of the span.
@@ -59,6 +61,7 @@ func (c *calendar) run() (hourRun, bool) {
 		Hour:  inDay / 60,
 		First: inDay % 60,
 	}
+	_, h.Closed = c.closed.Name(Day(day))
 	left := (min(c.until, c.offsetUntil-1)-c.next)/60 + 1
 	h.Count = int(min(int64(60-h.First), left))
 	c.next += int64(h.Count) * 60
@@ -80,8 +83,8 @@ func (c *calendar) findOffset() {
 
 // tally is how many of a line's eligible minutes lie in from..until, both
 // included, and the first and the last of them.
-func (r Requirement) tally(zone *time.Location, from, until int64) (first, last, minutes int64) {
-	cal := newCalendar(zone, from, until)
+func (r Requirement) tally(zone *time.Location, closed *ClosedDays, from, until int64) (first, last, minutes int64) {
+	cal := newCalendar(zone, closed, from, until)
 	for h, ok := cal.run(); ok; h, ok = cal.run() {
 		m := h.mask(r)
 		if m == 0 {
@@ -97,10 +100,11 @@ func (r Requirement) tally(zone *time.Location, from, until int64) (first, last,
 }
 
 // NextDue gives up to n minutes after the given one (seconds since the epoch) at
-// which the line is eligible, looking at most five years ahead.
-func (r Requirement) NextDue(zone *time.Location, after int64, n int) []int64 {
+// which the line is eligible, closed days left out, looking at most five years
+// ahead.
+func (r Requirement) NextDue(zone *time.Location, closed *ClosedDays, after int64, n int) []int64 {
 	var due []int64
-	cal := newCalendar(zone, after+1, after+5*366*86400)
+	cal := newCalendar(zone, closed, after+1, after+5*366*86400)
 	for h, ok := cal.run(); ok && len(due) < n; h, ok = cal.run() {
 		for m := h.mask(r); m != 0 && len(due) < n; m &= m - 1 {
 			due = append(due, h.epoch(bits.TrailingZeros64(uint64(m))))

@@ -88,9 +88,10 @@ type Options struct {
 	// list, empty means that nobody is told.
 	Handlers []string
 
-	// Alert, Calendar, Keys and Template are kept as written (decoded YAML): the
-	// settings of incidents, holiday calendars, privacy and notices.
-	Alert    map[string]any
+	// Alert says when incidents open and close; what is not set is the daemon's.
+	Alert AlertSettings
+	// Calendar, Keys and Template are kept as written: holiday calendars, privacy and
+	// notices.
 	Calendar []string
 	Keys     string
 	Template string

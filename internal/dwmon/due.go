@@ -56,6 +56,8 @@ type Walk struct {
 	Settled *int64
 	Lines   []Line
 	Zone    *time.Location
+	// Closed are the days of the zone on which no line is eligible; nil for none.
+	Closed *ClosedDays
 	// CatchUp is how long an outage may last without gaps, in minutes.
 	CatchUp int64
 	// Blind makes a gap of everything up to the pass's minute: nothing is due.
@@ -152,7 +154,7 @@ func (w Walk) Plan(m int64, reason GapReason) *Plan {
 		p.settled = *w.Settled
 		p.done = p.settled >= m
 	}
-	p.cal = newCalendar(w.Zone, p.firstDue(), m)
+	p.cal = newCalendar(w.Zone, w.Closed, p.firstDue(), m)
 	p.masks = make([]MinuteSet, len(w.Lines))
 	return p
 }
@@ -261,7 +263,7 @@ func (p *Plan) gaps(from, until int64) []Gap {
 		if lo > hi {
 			continue
 		}
-		if first, last, n := l.tally(p.walk.Zone, lo, hi); n > 0 {
+		if first, last, n := l.tally(p.walk.Zone, p.walk.Closed, lo, hi); n > 0 {
 			gaps = append(gaps, Gap{Line: i, From: first, To: last, Minutes: n, Reason: p.reason})
 		}
 	}
@@ -277,7 +279,7 @@ func (w Walk) Pending(m int64) int64 {
 	}
 	for _, l := range w.Lines {
 		gapFrom, dueFrom := w.reach(l, m)
-		_, _, n := l.tally(w.Zone, max(gapFrom, dueFrom), m)
+		_, _, n := l.tally(w.Zone, w.Closed, max(gapFrom, dueFrom), m)
 		pending += n
 	}
 	return pending

@@ -100,6 +100,9 @@ func naiveWalk(w Walk, m int64) walked {
 			if !l.Matches(time.Unix(minute, 0).In(w.Zone)) || minute <= l.OwesAfter {
 				continue
 			}
+			if w.Closed != nil && w.Closed.names[dayOf(time.Unix(minute, 0).In(w.Zone))] != "" {
+				continue
+			}
 			if w.Settled == nil && minute < w.Origin-60*(rewind(l)-1) {
 				continue
 			}
@@ -115,6 +118,24 @@ func naiveWalk(w Walk, m int64) walked {
 		}
 	}
 	return want
+}
+
+// dayOf reads a wall calendar.
+func dayOf(local time.Time) Day {
+	midnight, err := time.Parse(time.DateOnly, local.Format(time.DateOnly))
+	if err != nil {
+		panic(err)
+	}
+	return Day(midnight.Sub(time.Unix(0, 0)).Hours() / 24)
+}
+
+// drawClosed closes some of the days around a minute.
+func drawClosed(t *rapid.T, zone *time.Location, m int64) *ClosedDays {
+	names := map[Day]string{}
+	for range rapid.SampledFrom([]int{0, 0, 1, 2, 5}).Draw(t, "closed days") {
+		names[dayOf(time.Unix(m, 0).In(zone))-Day(rapid.IntRange(-1, 6).Draw(t, "days ago"))] = "a holiday"
+	}
+	return NewClosedDays(names)
 }
 
 func zones(t testing.TB) []*time.Location {
@@ -160,6 +181,7 @@ func TestPlanEqualsAWalkOverEveryMinute(t *testing.T) {
 			CatchUp: rapid.SampledFrom([]int64{1, 60, 1440, 20_000}).Draw(t, "catch up"),
 			Blind:   rapid.IntRange(0, 9).Draw(t, "blind") == 0,
 		}
+		w.Closed = drawClosed(t, w.Zone, m)
 		if rapid.Bool().Draw(t, "settled before") {
 			w.Settled = ptr(m - 60*rapid.OneOf(rapid.Int64Range(-3, 5), rapid.Int64Range(0, 6000)).Draw(t, "behind"))
 		}
@@ -237,7 +259,7 @@ func TestDaylightSaving(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, m := range half2.NextDue(berlin, epoch(t, tt.from), 3) {
+			for _, m := range half2.NextDue(berlin, nil, epoch(t, tt.from), 3) {
 				got = append(got, time.Unix(m, 0).UTC().Format(time.RFC3339))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -206,6 +206,31 @@ type CatchUp struct {
 	Checks, Bad, Unknown int64
 	// LastBad is the minute of the last BAD one; 0 for none.
 	LastBad int64
+	// Settled is the minute through which the checker's walk has settled by now.
+	Settled *int64
+}
+
+// Add counts a result that was made up for. Minutes come in order.
+func (c *CatchUp) Add(minute int64, status Status) {
+	if c.Checks == 0 {
+		c.From = minute
+	}
+	c.To = minute
+	c.Checks++
+	switch status {
+	case Bad:
+		c.Bad++
+		c.LastBad = minute
+	case Unknown:
+		c.Unknown++
+	}
+}
+
+// Join adds what came after.
+func (c *CatchUp) Join(after CatchUp) {
+	c.From, c.To = min(c.From, after.From), max(c.To, after.To)
+	c.Checks, c.Bad, c.Unknown = c.Checks+after.Checks, c.Bad+after.Bad, c.Unknown+after.Unknown
+	c.LastBad = max(c.LastBad, after.LastBad)
 }
 
 // CatchUpPolicy says what a handler is told of results that were caught up.

@@ -63,6 +63,8 @@ type Failing struct {
 	Since int64
 	Next  int64
 	Count int64
+	// Tried is the start of the last of them, microseconds since the epoch.
+	Tried int64
 	Fault Fault
 	// Cause is the text of the last error.
 	Cause string
@@ -87,9 +89,11 @@ type Streak struct {
 	Settled Status
 	// ConsecutiveBad counts the BAD results since the last GOOD one.
 	ConsecutiveBad int64
+	// Trouble is what the line's incidents rest on.
+	Trouble
 }
 
-// Then is the streak after one more result.
+// Then is the streak after one more result; the Trouble is left as it is.
 func (s Streak) Then(status Status, minute int64) Streak {
 	next := s
 	next.Last, next.LastMinute = status, minute
@@ -137,8 +141,9 @@ type Sighting struct {
 }
 
 // Sight compares a checker as its file says with what is stored; false when
-// there is nothing to write. daemon is the zone of checkers without their own.
-func Sight(p *Progress, c *Checker, daemon *time.Location, minute int64) (Sighting, bool) {
+// there is nothing to write. daemon is the zone of checkers without their own;
+// closed are the days on which this one owes nothing.
+func Sight(p *Progress, c *Checker, daemon *time.Location, closed *ClosedDays, minute int64) (Sighting, bool) {
 	zone := c.Zone(daemon)
 	s := Sighting{Checker: c, Zone: zone.String(), Minute: minute, New: p.ID == 0}
 	s.Returned = p.Off != nil
@@ -152,7 +157,7 @@ func Sight(p *Progress, c *Checker, daemon *time.Location, minute int64) (Sighti
 		}
 		s.Settled = &settled
 		w := p.Walk(zone, 0)
-		w.Blind = true
+		w.Closed, w.Blind = closed, true
 		if piece, ok := w.Plan(p.Off.Since-60, GapOff).Next(PieceLimit); ok {
 			s.Gaps = piece.Gaps
 		}

@@ -116,40 +116,56 @@ type Route struct {
 	// Handler is the handler's name in the configuration.
 	Handler string
 	On      On
-	// Unknown says that the handler takes UNKNOWN results.
+	// Unknown says that the handler takes UNKNOWN results, and is told of incidents
+	// that are about what cannot be evaluated.
 	Unknown bool
+	// Notices says that the handler takes notices: with OnChange it is told of
+	// incidents instead of results.
+	Notices bool
+	// CatchUp is what it is told of results that were caught up; empty: all.
+	CatchUp CatchUpPolicy
+	// Corrections says that it is told of corrected verdicts.
+	Corrections bool
 }
 
 // Told is what decides whether a handler is told of a result.
 type Told struct {
-	Status Status
-	// Previous is the status of the line's result before this one, Settled the
-	// last before it that was GOOD or BAD.
-	Previous, Settled Status
+	// Before and After are the line's streak before and after the result.
+	Before, After Streak
 	// Old says that the minute lies before the checker was first seen: such
 	// results go only to handlers that want every one.
 	Old bool
+	// CatchUp says that the result was caught up. Since is set for the last of its
+	// line that was: it is the streak before the first.
+	CatchUp bool
+	Since   *Streak
 }
 
 // Wants says whether the handler is told of a result.
 func (rt Route) Wants(t Told) bool {
-	if t.Status == Unknown && !rt.Unknown {
-		return false
+	before := t.Before
+	if t.CatchUp && rt.CatchUp != "" && rt.CatchUp != CatchUpAll {
+		digested := rt.CatchUp == CatchUpDigest && rt.Notices
+		if t.Since == nil || rt.CatchUp == CatchUpNone || digested {
+			return false
+		}
+		before = *t.Since
 	}
-	switch {
+	switch status := t.After.Last; {
+	case status == Unknown && !rt.Unknown:
+		return false
 	case rt.On == OnEvery:
 		return true
-	case t.Old:
+	case t.Old || rt.Incidents():
 		return false
 	case rt.On == OnBad:
-		return t.Status == Bad
+		return status == Bad
 	}
-	before := t.Settled
-	if rt.Unknown {
-		before = t.Previous
+	if rt.Unknown && (before.Last == Unknown) != (t.After.Last == Unknown) {
+		return true
 	}
-	if before == NoStatus {
-		return t.Status != Good
-	}
-	return t.Status != before
+	return (before.Incident != 0) != (t.After.Incident != 0)
 }
+
+// Incidents says whether the handler is told of incidents, by notices.
+func (rt Route) Incidents() bool { return rt.On == OnChange && rt.Notices }

@@ -79,25 +79,41 @@ func TestWindowIsOpenAtBothEnds(t *testing.T) {
 }
 
 func TestWants(t *testing.T) {
+	streak := func(last Status, incident int64) Streak {
+		return Streak{Last: last, Trouble: Trouble{Incident: incident}}
+	}
+	var none Streak
+	good, bad, unknown := streak(Good, 0), streak(Bad, 1), streak(Unknown, 0)
+	latest := func(on On) Route { return Route{On: on, CatchUp: CatchUpLatest} }
 	tests := []struct {
 		name  string
 		route Route
 		told  Told
 		want  bool
 	}{
-		{"every: good", Route{On: OnEvery}, Told{Status: Good}, true},
-		{"every: before the origin", Route{On: OnEvery}, Told{Status: Bad, Old: true}, true},
-		{"every, but UNKNOWN was not asked for", Route{On: OnEvery}, Told{Status: Unknown}, false},
-		{"every, with UNKNOWN", Route{On: OnEvery, Unknown: true}, Told{Status: Unknown}, true},
-		{"bad: good", Route{On: OnBad}, Told{Status: Good}, false},
-		{"bad: again bad", Route{On: OnBad}, Told{Status: Bad, Previous: Bad, Settled: Bad}, true},
-		{"bad: before the origin", Route{On: OnBad}, Told{Status: Bad, Old: true}, false},
-		{"change: the first is good", Route{On: OnChange}, Told{Status: Good}, false},
-		{"change: the first is bad", Route{On: OnChange}, Told{Status: Bad}, true},
-		{"change: still bad", Route{On: OnChange}, Told{Status: Bad, Previous: Bad, Settled: Bad}, false},
-		{"change: recovered", Route{On: OnChange}, Told{Status: Good, Previous: Bad, Settled: Bad}, true},
-		{"change: good again after an UNKNOWN it was not told of", Route{On: OnChange}, Told{Status: Good, Previous: Unknown, Settled: Good}, false},
-		{"change: good again after an UNKNOWN it was told of", Route{On: OnChange, Unknown: true}, Told{Status: Good, Previous: Unknown, Settled: Good}, true},
+		{"every: good", Route{On: OnEvery}, Told{After: good}, true},
+		{"every: before the origin", Route{On: OnEvery}, Told{After: bad, Old: true, CatchUp: true}, true},
+		{"every, but only the latest: before the origin", latest(OnEvery), Told{After: bad, Old: true, CatchUp: true}, false},
+		{"every, but UNKNOWN was not asked for", Route{On: OnEvery}, Told{After: unknown}, false},
+		{"every, with UNKNOWN", Route{On: OnEvery, Unknown: true}, Told{After: unknown}, true},
+		{"bad: good", Route{On: OnBad}, Told{After: good}, false},
+		{"bad: again bad", Route{On: OnBad}, Told{Before: bad, After: bad}, true},
+		{"bad: before the origin", Route{On: OnBad}, Told{After: bad, Old: true}, false},
+		{"change: the first is good", Route{On: OnChange}, Told{Before: none, After: good}, false},
+		{"change: the first is bad", Route{On: OnChange}, Told{Before: none, After: bad}, true},
+		{"change: bad, but not often enough for an incident", Route{On: OnChange}, Told{Before: good, After: streak(Bad, 0)}, false},
+		{"change: still bad", Route{On: OnChange}, Told{Before: bad, After: bad}, false},
+		{"change: recovered", Route{On: OnChange}, Told{Before: bad, After: good}, true},
+		{"change: good, but not often enough for the end of the incident", Route{On: OnChange}, Told{Before: bad, After: streak(Good, 1)}, false},
+		{"change: good again after an UNKNOWN it was not told of", Route{On: OnChange}, Told{Before: unknown, After: good}, false},
+		{"change: good again after an UNKNOWN it was told of", Route{On: OnChange, Unknown: true}, Told{Before: unknown, After: good}, true},
+		{"change, by notices: it is told of incidents instead", Route{On: OnChange, Notices: true}, Told{Before: good, After: bad}, false},
+		{"nothing that was caught up", Route{On: OnEvery, CatchUp: CatchUpNone}, Told{After: bad, CatchUp: true, Since: &good}, false},
+		{"a digest instead of what was caught up", Route{On: OnBad, Notices: true, CatchUp: CatchUpDigest}, Told{After: bad, CatchUp: true, Since: &good}, false},
+		{"a digest for who takes none is the latest", Route{On: OnBad, CatchUp: CatchUpDigest}, Told{After: bad, CatchUp: true, Since: &good}, true},
+		{"latest: not the last of its line", latest(OnChange), Told{Before: good, After: bad, CatchUp: true}, false},
+		{"latest: as before the outage", latest(OnChange), Told{Before: bad, After: good, CatchUp: true, Since: &good}, false},
+		{"latest: other than before the outage", latest(OnChange), Told{Before: bad, After: bad, CatchUp: true, Since: &good}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

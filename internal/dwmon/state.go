@@ -65,6 +65,8 @@ type StateAt struct {
 	Now, Minute int64
 	// Zone is the zone of the checker.
 	Zone *time.Location
+	// Closed are the days on which the checker owes nothing; nil for none.
+	Closed *ClosedDays
 	// CatchUp is as in Walk.
 	CatchUp int64
 	// Running says that a dwmon holds the database: passes are made.
@@ -178,7 +180,12 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 			causes = append(causes, lines)
 		}
 		if p.Off == nil {
-			s.Pending = p.Walk(at.Zone, at.CatchUp).Pending(at.Minute)
+			w := p.Walk(at.Zone, at.CatchUp)
+			w.Closed = at.Closed
+			s.Pending = w.Pending(at.Minute)
+			if name, closed := at.Closed.Name(DayAt(at.Minute, at.Zone)); closed {
+				say("closed on %s: %s", DayAt(at.Minute, at.Zone), name)
+			}
 		}
 	}
 	if text := firstFault(r.Faults); text != "" {

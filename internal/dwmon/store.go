@@ -90,6 +90,13 @@ type Tx interface {
 	// Enqueue stores what handlers are to be told, in the order in which each is
 	// to be told.
 	Enqueue(checkerID int64, tellings []Telling) error
+	// OpenIncident stores an incident that begins, and gives its id.
+	OpenIncident(i Incident) (id int64, err error)
+	// CloseIncident ends one: closed is a minute, closedAt microseconds since the
+	// epoch.
+	CloseIncident(id, closed, closedAt int64, end IncidentEnd) error
+	// AddCatchUp stores what was made up for, to be told as a digest.
+	AddCatchUp(c CatchUp) error
 	// Settle moves the walk to a minute and records the gaps it leaves. Gap.Line
 	// is an index into the Progress's lines.
 	Settle(p *Progress, settled int64, gaps []Gap) error

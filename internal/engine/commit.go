@@ -126,28 +126,49 @@ func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]d
 	if err != nil {
 		return nil, nil, err
 	}
-	verdicts := make([]dwmon.Verdict, len(due))
-	var told []dwmon.Telling
+	verdicts, results := make([]dwmon.Verdict, len(due)), make([]dwmon.Told, len(due))
 	for i, d := range due {
 		line, streak := &j.progress.Lines[d.Line], &streaks[d.Line]
 		v := dwmon.Verdict{Minute: d.Minute, LineID: line.ID, LineIndex: line.Index, Count: counts[i], Previous: streak.Last}
 		v.Status, v.Reason = evidence.Weigh(line.Requirement, windows[i], counts[i])
 		old := d.Minute < j.progress.Origin
 		v.CatchUp = old || j.m-d.Minute > dwmon.LateAfter
-		settled := streak.Settled
+		before := *streak
 		*streak = streak.Then(v.Status, v.Minute)
 		v.ConsecutiveBad = streak.ConsecutiveBad
+		if !old {
+			if err := j.turn(tx, line, streak, &v); err != nil {
+				return nil, nil, err
+			}
+		}
 		verdicts[i] = v
-		told = j.tell(told, v, settled, old)
+		results[i] = dwmon.Told{Before: before, After: *streak, Old: old, CatchUp: v.CatchUp}
 	}
-	return verdicts, told, nil
+	if err := j.makeUp(tx, verdicts); err != nil {
+		return nil, nil, err
+	}
+	return verdicts, j.tell(verdicts, results), nil
 }
 
-// tell adds the handlers that want the verdict.
-func (j *judge) tell(told []dwmon.Telling, v dwmon.Verdict, settled dwmon.Status, old bool) []dwmon.Telling {
-	for _, route := range j.job.Routes {
-		if route.Wants(dwmon.Told{Status: v.Status, Previous: v.Previous, Settled: settled, Old: old}) {
-			told = append(told, dwmon.Telling{Handler: route.Handler, Minute: v.Minute, LineID: v.LineID, LineIndex: v.LineIndex})
+// tell gives what the handlers want of the verdicts.
+func (j *judge) tell(verdicts []dwmon.Verdict, results []dwmon.Told) (told []dwmon.Telling) {
+	since, last := map[int64]*dwmon.Streak{}, map[int64]int{}
+	for i := range results {
+		if t, line := &results[i], verdicts[i].LineID; t.CatchUp && !t.Old {
+			if since[line] == nil {
+				since[line] = &t.Before
+			}
+			last[line] = i
+		}
+	}
+	for line, i := range last {
+		results[i].Since = since[line]
+	}
+	for i, v := range verdicts {
+		for _, route := range j.job.Routes {
+			if route.Wants(results[i]) {
+				told = append(told, dwmon.Telling{Handler: route.Handler, Minute: v.Minute, LineID: v.LineID, LineIndex: v.LineIndex})
+			}
 		}
 	}
 	return told

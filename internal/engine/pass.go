@@ -23,6 +23,10 @@ type Job struct {
 	Purger dwmon.Purger
 	// Routes are the handlers that may be told, in the order in which they are told.
 	Routes []dwmon.Route
+	// Alert says when incidents open and close; its zero is dwmon.DefaultAlertRule.
+	Alert dwmon.AlertRule
+	// Closed are the days on which the checker owes nothing; nil for none.
+	Closed *dwmon.ClosedDays
 }
 
 // Source is what a pass needs to know of where its rows come from.
@@ -152,7 +156,7 @@ func (p *pass) sight(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s, changed := dwmon.Sight(p.progress, p.job.Checker, p.Engine.zone, p.m)
+	s, changed := dwmon.Sight(p.progress, p.job.Checker, p.Engine.zone, p.job.Closed, p.m)
 	if !changed {
 		return nil
 	}
@@ -173,7 +177,9 @@ func (p *pass) plan() *dwmon.Plan {
 }
 
 func (p *pass) walk() dwmon.Walk {
-	return p.progress.Walk(p.zone, int64(p.catchUp/time.Minute))
+	w := p.progress.Walk(p.zone, int64(p.catchUp/time.Minute))
+	w.Closed = p.job.Closed
+	return w
 }
 
 // held says that the last fetch failed for a reason that time does not mend, and
@@ -260,7 +266,7 @@ func (p *pass) fetch(ctx context.Context) (*fetched, error) {
 // stays: its minutes are pending.
 func (p *pass) recordFailure(ctx context.Context, f *fetched, cause error) error {
 	fault := dwmon.FaultOf(cause)
-	failing := dwmon.Failing{Since: f.record.Started, Count: 1, Fault: fault, Cause: cause.Error()}
+	failing := dwmon.Failing{Since: f.record.Started, Tried: f.record.Started, Count: 1, Fault: fault, Cause: cause.Error()}
 	if before := p.progress.Failing; before != nil {
 		failing.Since, failing.Count = before.Since, before.Count+1
 	}

@@ -87,7 +87,8 @@ type Judged struct {
 // naive is the model.
 type naive struct {
 	zone    *time.Location
-	catchUp int64 // minutes
+	closed  map[string]bool // by date, YYYY-MM-DD
+	catchUp int64           // minutes
 	origin  int64
 	started bool
 	settled int64
@@ -141,7 +142,7 @@ func (n *naive) pass(lines []dwmon.Requirement, m int64, fetch func() map[string
 		local := time.Unix(minute, 0).In(n.zone)
 		for _, l := range lines {
 			owes, limited := n.owes[l.Identity()]
-			if !l.Matches(local) || limited && minute <= owes {
+			if !l.Matches(local) || limited && minute <= owes || n.closed[local.Format(time.DateOnly)] {
 				continue
 			}
 			rewind := min((l.Lookback+59)/60*10, 14_400)
@@ -250,6 +251,9 @@ func Live(t *rapid.T, o Options) {
 		if rapid.IntRange(0, 9).Draw(t, "edit") == 0 {
 			lines = drawLines(t)
 		}
+		if rapid.IntRange(0, 9).Draw(t, "edit the calendar") == 0 {
+			model.closed = drawClosed(t, time.UnixMicro(source.Clock).In(zone))
+		}
 		if o.Reopen != nil && rapid.IntRange(0, 9).Draw(t, "restart") == 0 {
 			o.Store = o.Reopen()
 			open()
@@ -263,7 +267,7 @@ func step(t *rapid.T, e *engine.Engine, store dwmon.Store, model *naive, source 
 	now := time.UnixMicro(source.Clock)
 	m := dwmon.Slot(now, c.Options.Grace)
 	ahead := model.hasS && model.settled > now.Unix()+300
-	report := e.Pass(context.Background(), &engine.Job{Checker: c, Getter: source}, now, true)
+	report := e.Pass(context.Background(), &engine.Job{Checker: c, Getter: source, Closed: closedDays(model.closed)}, now, true)
 	model.see(c.Lines, m)
 	var want []Judged
 	var gap int64
@@ -328,6 +332,26 @@ func arrive(t *rapid.T, s *Source, before int64, serial *int) {
 		}
 		s.Events = append(s.Events, ev)
 	}
+}
+
+// drawClosed closes some of the days around a time, by their dates.
+func drawClosed(t *rapid.T, local time.Time) map[string]bool {
+	dates := map[string]bool{}
+	for range rapid.IntRange(0, 3).Draw(t, "closed days") {
+		dates[local.AddDate(0, 0, rapid.IntRange(-2, 4).Draw(t, "days on")).Format(time.DateOnly)] = true
+	}
+	return dates
+}
+
+// closedDays are the dates as the engine takes them.
+func closedDays(dates map[string]bool) *dwmon.ClosedDays {
+	names := map[dwmon.Day]string{}
+	for date := range dates {
+		var y, m, d int
+		fmt.Sscanf(date, "%d-%d-%d", &y, &m, &d)
+		names[dwmon.DayOf(y, time.Month(m), d)] = "a holiday"
+	}
+	return dwmon.NewClosedDays(names)
 }
 
 func checkerOf(lines []dwmon.Requirement, grace time.Duration) *dwmon.Checker {

@@ -50,6 +50,8 @@ type Checker struct {
 	Missed    []dwmon.Span
 	Fetches   []dwmon.Fetch
 	Tellings  []dwmon.Telling
+	Incidents []dwmon.Incident
+	CatchUps  []dwmon.CatchUp
 }
 
 // Key is a key that was seen.
@@ -246,12 +248,14 @@ func (t *tx) keep(c *Checker) {
 		lines[id] = *l
 	}
 	gaps, spans, missed, fetches, tellings, order, evaluated := c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated
+	incidents, catchUps := slices.Clone(c.Incidents), c.CatchUps
 	t.onUndo(func() {
 		c.Progress, c.Lines = p, map[string]*dwmon.LineProgress{}
 		for id, l := range lines {
 			c.Lines[id] = &l
 		}
 		c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated = gaps, spans, missed, fetches, tellings, order, evaluated
+		c.Incidents, c.CatchUps = incidents, catchUps
 	})
 }
 
@@ -308,6 +312,7 @@ func (t *tx) Sight(s dwmon.Sighting) (_ *dwmon.Progress, err error) {
 		l.Requirement, l.OwesAfter, l.Index = r, s.Owes[i], i
 		p.Lines = append(p.Lines, *l)
 	}
+	c.closeChanged(s.Checker.Lines, s.Minute)
 	return c.snapshot(), nil
 }
 

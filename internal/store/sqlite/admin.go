@@ -55,7 +55,10 @@ func (db *DB) ClearMissing(ctx context.Context, name string) error {
 func (db *DB) SwitchOff(ctx context.Context, name string, slot int64, reason dwmon.OffReason) error {
 	return db.change(ctx, name, func(tx *Tx, p *dwmon.Progress) error {
 		_, err := tx.exec("UPDATE checkers SET off_since = coalesce(off_since, ?), off_reason = ? WHERE id = ?", slot, string(reason), p.ID)
-		return err
+		if err != nil {
+			return err
+		}
+		return tx.closeOff(p.ID, slot)
 	})
 }
 
@@ -70,16 +73,17 @@ type Settled struct {
 
 // SettleTo moves a checker's walk to a minute, seconds since the epoch. Forward,
 // what it passes becomes a gap. Backward, verdicts stay and gaps after the minute
-// go: what can still be judged is judged at the next pass. zone is the checker's.
-func (db *DB) SettleTo(ctx context.Context, name string, to int64, zone *time.Location) (s Settled, err error) {
+// go: what can still be judged is judged at the next pass. zone is the checker's,
+// closed are the days on which it owes nothing.
+func (db *DB) SettleTo(ctx context.Context, name string, to int64, zone *time.Location, closed *dwmon.ClosedDays) (s Settled, err error) {
 	to = dwmon.FloorMinute(to)
 	err = db.change(ctx, name, func(tx *Tx, p *dwmon.Progress) error {
 		s = Settled{From: p.Settled, To: to}
 		if p.Settled != nil && to < *p.Settled {
-			if err := tx.reopen(p.ID, to, zone); err != nil {
+			if err := tx.reopen(p.ID, to, zone, closed); err != nil {
 				return err
 			}
-		} else if s.Gaps, err = tx.pass(p, to, zone); err != nil {
+		} else if s.Gaps, err = tx.pass(p, to, zone, closed); err != nil {
 			return err
 		}
 		return tx.updateChecker(p.ID, "UPDATE checkers SET settled = ? WHERE id = ?", to, p.ID)
@@ -89,9 +93,9 @@ func (db *DB) SettleTo(ctx context.Context, name string, to int64, zone *time.Lo
 
 // pass makes gaps of what is owed up to a minute. While a checker is off it owes
 // what it owed before.
-func (tx *Tx) pass(p *dwmon.Progress, to int64, zone *time.Location) (minutes int64, err error) {
+func (tx *Tx) pass(p *dwmon.Progress, to int64, zone *time.Location, closed *dwmon.ClosedDays) (minutes int64, err error) {
 	w := p.Walk(zone, 0)
-	w.Blind = true
+	w.Closed, w.Blind = closed, true
 	if p.Off != nil {
 		to = min(to, p.Off.Since-60)
 	}
@@ -108,7 +112,7 @@ func (tx *Tx) pass(p *dwmon.Progress, to int64, zone *time.Location) (minutes in
 }
 
 // reopen cuts off what gaps have after a minute.
-func (tx *Tx) reopen(checkerID, to int64, zone *time.Location) error {
+func (tx *Tx) reopen(checkerID, to int64, zone *time.Location, closed *dwmon.ClosedDays) error {
 	if _, err := tx.exec("DELETE FROM gaps WHERE checker_id = ? AND from_minute > ?", checkerID, to); err != nil {
 		return err
 	}
@@ -128,9 +132,14 @@ func (tx *Tx) reopen(checkerID, to int64, zone *time.Location) error {
 			continue
 		}
 		before := r.int(2) - 60
-		w := dwmon.Walk{Settled: &before, Lines: []dwmon.Line{readLine(line).Line}, Zone: zone, Blind: true}
+		w := dwmon.Walk{Settled: &before, Lines: []dwmon.Line{readLine(line).Line}, Zone: zone, Closed: closed, Blind: true}
 		w.Lines[0].OwesAfter = dwmon.OwesAll
 		piece, _ := w.Plan(to, dwmon.GapReason(r.text(3))).Next(dwmon.PieceLimit)
+		if len(piece.Gaps) == 0 { // what is left of it lies on days that are closed by now
+			if _, err := tx.exec("DELETE FROM gaps WHERE id = ?", r.int(0)); err != nil {
+				return err
+			}
+		}
 		for _, g := range piece.Gaps {
 			if _, err := tx.exec("UPDATE gaps SET to_minute = ?, minutes = ? WHERE id = ?", g.To, g.Minutes, r.int(0)); err != nil {
 				return err
@@ -209,6 +218,9 @@ func (db *DB) Forget(ctx context.Context, name string) error {
 }
 
 func (tx *Tx) forget(id int64, name string) error {
+	if err := tx.closeForgotten(id, name); err != nil {
+		return err
+	}
 	if _, err := tx.exec("INSERT INTO forgotten (checker_id) VALUES (?)", id); err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func TestSettleLeavesEachMinuteInOneGap(t *testing.T) {
 		passed := map[[2]int64]bool{}
 		for range rapid.IntRange(1, 5).Draw(rt, "moves") {
 			to := epoch0 + 60*rapid.Int64Range(0, 40).Draw(rt, "to")
-			got, err := w.SettleTo(w.ctx(), name, to+rapid.Int64Range(0, 59).Draw(rt, "second"), time.UTC)
+			got, err := w.SettleTo(w.ctx(), name, to+rapid.Int64Range(0, 59).Draw(rt, "second"), time.UTC, nil)
 			w.must(err)
 			if got.To != to || *got.From != settled {
 				rt.Fatalf("moved %d to %d, want %d to %d", *got.From, got.To, settled, to)
@@ -203,10 +203,32 @@ func TestSettleWhileOffPassesOnlyWhatWasOwed(t *testing.T) {
 	p := w.checker("a", epoch0, "UTC", line(1))
 	w.judge(p, minutes(epoch0+60, 1, dwmon.Good))
 	w.must(w.SwitchOff(w.ctx(), "a", epoch0+240, dwmon.OffDisabled))
-	got, err := w.SettleTo(w.ctx(), "a", epoch0+6000, time.UTC)
+	got, err := w.SettleTo(w.ctx(), "a", epoch0+6000, time.UTC, nil)
 	w.must(err)
 	if got.Gaps != 2 {
 		t.Errorf("%d minutes passed, want the two before it was off", got.Gaps)
+	}
+}
+
+// Closed days owe nothing: settling past them leaves no gap, and of a gap that is cut
+// back to days that were closed since, nothing stays.
+func TestSettleLeavesClosedDaysOut(t *testing.T) {
+	w := newWorld(t)
+	p := w.checker("a", epoch0, "UTC", line(1))
+	w.judge(p, minutes(epoch0+60, 1, dwmon.Good))
+	first := dwmon.DayAt(epoch0, time.UTC)
+	midnight := int64(first+1) * 86400
+	closed := dwmon.NewClosedDays(map[dwmon.Day]string{first + 1: "a holiday"})
+	got, err := w.SettleTo(w.ctx(), "a", midnight+86400+60, time.UTC, closed)
+	w.must(err)
+	if want := (midnight-60-epoch0-60)/60 + 2; got.Gaps != want {
+		t.Errorf("%d minutes passed, want %d", got.Gaps, want)
+	}
+	both := dwmon.NewClosedDays(map[dwmon.Day]string{first: "another", first + 1: "a holiday"})
+	_, err = w.SettleTo(w.ctx(), "a", midnight+86400-60, time.UTC, both)
+	w.must(err)
+	if n := w.count("SELECT count(*) FROM gaps"); n != 0 {
+		t.Errorf("%d gaps are left on closed days", n)
 	}
 }
 

@@ -216,6 +216,11 @@ func fillDelivery(c *conn, b *rebuild, d *dwmon.Delivery, inst string, r row) (b
 		}
 		n := p.notice()
 		d.Notice, d.Key = &n, dwmon.NoticeKey(inst, p.Kind, d.ID)
+		if !r.null(6) {
+			result, _, err := b.result(c, d.CheckerName, r, 6)
+			n.Results = []dwmon.Result{result}
+			return true, err
+		}
 		return true, nil
 	}
 	if r.null(6) {

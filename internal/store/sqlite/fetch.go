@@ -38,7 +38,7 @@ func (tx *Tx) fetchSucceeded(f dwmon.Fetch) error {
 	}
 	started, ended := f.Started, f.Ended
 	err := tx.updateChecker(f.Progress.ID, `UPDATE checkers SET fetched = ?, fetched_end = ?, baseline = coalesce(baseline, ?),
-		fail_since = NULL, fail_next = NULL, fail_count = 0, fail_fault = NULL, fail_cause = NULL WHERE id = ?`,
+		fail_since = NULL, fail_next = NULL, fail_count = 0, fail_fault = NULL, fail_cause = NULL, fail_tried = NULL WHERE id = ?`,
 		started, ended, baseline, f.Progress.ID)
 	if err != nil {
 		return err
@@ -53,16 +53,16 @@ func (tx *Tx) fetchSucceeded(f dwmon.Fetch) error {
 }
 
 func (tx *Tx) fetchFailed(checkerID int64, f *dwmon.Failing) error {
-	var since, next *int64
+	var since, next, tried *int64
 	var count int64
 	var fault, cause *string
 	if f != nil {
 		own, name := *f, f.Fault.String()
 		f = &own
-		since, next, count, fault, cause = &own.Since, &own.Next, own.Count, &name, &own.Cause
+		since, next, count, fault, cause, tried = &own.Since, &own.Next, own.Count, &name, &own.Cause, &own.Tried
 	}
-	err := tx.updateChecker(checkerID, "UPDATE checkers SET fail_since = ?, fail_next = ?, fail_count = ?, fail_fault = ?, fail_cause = ? WHERE id = ?",
-		since, next, count, fault, cause, checkerID)
+	err := tx.updateChecker(checkerID, "UPDATE checkers SET fail_since = ?, fail_next = ?, fail_count = ?, fail_fault = ?, fail_cause = ?, fail_tried = ? WHERE id = ?",
+		since, next, count, fault, cause, tried, checkerID)
 	if err != nil {
 		return err
 	}

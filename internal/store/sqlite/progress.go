@@ -119,7 +119,7 @@ func (db *DB) Progress(ctx context.Context, name string) (*dwmon.Progress, error
 const selectProgress = `
 SELECT c.id, c.origin, c.settled, c.recorded, c.purge_mark, c.baseline, c.fetched, c.fetched_end,
        c.missing_since, c.off_since, c.off_reason,
-       c.fail_since, c.fail_next, c.fail_count, c.fail_fault, c.fail_cause,
+       c.fail_since, c.fail_next, c.fail_count, c.fail_fault, c.fail_cause, c.fail_tried,
        r.id, r.sha256, r.time_zone
 FROM checkers c LEFT JOIN revisions r ON r.id = c.revision_id
 WHERE c.name = ?`
@@ -140,16 +140,17 @@ func loadProgress(c *conn, name string) (*dwmon.Progress, error) {
 		p.Off = &dwmon.Off{Since: r.int(9), Reason: dwmon.OffReason(r.text(10))}
 	}
 	if !r.null(11) {
-		p.Failing = &dwmon.Failing{Since: r.int(11), Next: r.int(12), Count: r.int(13), Fault: parseFault(r.text(14)), Cause: r.text(15)}
+		p.Failing = &dwmon.Failing{Since: r.int(11), Next: r.int(12), Count: r.int(13), Fault: parseFault(r.text(14)), Cause: r.text(15), Tried: r.int(16)}
 	}
-	p.RevisionID, p.Revision, p.Zone = r.int(16), r.text(17), r.text(18)
+	p.RevisionID, p.Revision, p.Zone = r.int(17), r.text(18), r.text(19)
 	p.Lines, err = loadLines(c, p.ID)
 	return p, err
 }
 
 const selectLines = `
 SELECT id, position, hours, minutes, days, min_required, max_allowed, lookback, half_open, file_line,
-       owes_after, last_status, last_minute, since_minute, settled_status, consecutive_bad
+       owes_after, last_status, last_minute, since_minute, settled_status, consecutive_bad,
+       recent, good_run, unknown_run, incident_id, unknown_incident_id
 FROM lines WHERE checker_id = ? AND position IS NOT NULL ORDER BY position`
 
 // loadLines reads the lines of the text in use.
@@ -187,6 +188,9 @@ func readLine(r row) dwmon.LineProgress {
 		Since:          r.int(13),
 		Settled:        dwmon.Status(r.int(14)),
 		ConsecutiveBad: r.int(15),
+		Trouble: dwmon.Trouble{
+			Recent: uint64(r.int(16)), GoodRun: r.int(17), UnknownRun: r.int(18), Incident: r.int(19), UnknownIncident: r.int(20),
+		},
 	}
 	return l
 }

@@ -10,7 +10,8 @@ const (
 	insertVerdicts = `INSERT INTO verdicts (checker_id, evaluated_at, revision_id, fetch_id,
 	minute, line_id, line_position, event_count, status, reason, catch_up, previous_status, consecutive_bad)`
 	insertDeliveries = `INSERT INTO deliveries (checker_id, created, handler_id, minute, line_id, line_position)`
-	updateStreak     = `UPDATE lines SET last_status = ?, last_minute = ?, since_minute = ?, settled_status = ?, consecutive_bad = ? WHERE id = ?`
+	updateStreak     = `UPDATE lines SET last_status = ?, last_minute = ?, since_minute = ?, settled_status = ?, consecutive_bad = ?,
+	recent = ?, good_run = ?, unknown_run = ?, incident_id = ?, unknown_incident_id = ? WHERE id = ?`
 )
 
 // Recorded is dwmon.Tx's.
@@ -47,7 +48,8 @@ func (tx *Tx) Record(r dwmon.Record) error {
 		if !judged[p.Lines[i].ID] && s == p.Lines[i].Streak {
 			continue
 		}
-		if _, err := tx.exec(updateStreak, int64(s.Last), s.LastMinute, s.Since, int64(s.Settled), s.ConsecutiveBad, p.Lines[i].ID); err != nil {
+		if _, err := tx.exec(updateStreak, int64(s.Last), s.LastMinute, s.Since, int64(s.Settled), s.ConsecutiveBad,
+			int64(s.Recent), s.GoodRun, s.UnknownRun, s.Incident, s.UnknownIncident, p.Lines[i].ID); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ type Swept struct {
 func (db *DB) Sweep(ctx context.Context, keep dwmon.Retention, now int64) (s Swept, err error) {
 	w := sweep{db: db, keep: keep, now: now}
 	for _, step := range []func(context.Context) error{
-		db.clearForgotten, w.good, w.old, w.importedChecks, w.revisions, w.spans, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
+		db.clearForgotten, w.good, w.old, w.importedChecks, w.revisions, w.spans, w.incidents, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
 	} {
 		if err := step(ctx); err != nil {
 			return w.done, err
@@ -232,6 +232,17 @@ func (w *sweep) spans(ctx context.Context) error {
 	spans, err := w.db.inSteps(ctx, `DELETE FROM spans WHERE id IN (SELECT id FROM spans
 		WHERE until_time < CASE kind WHEN 'off' THEN ? ELSE ? END LIMIT ?)`, floorSeconds(cut), cut, stepRows)
 	w.done.Spans += spans
+	return err
+}
+
+// incidents removes those that are over, and with them what was told of them.
+func (w *sweep) incidents(ctx context.Context) error {
+	cut, ok := w.before(w.keep.Keep)
+	if !ok {
+		return nil
+	}
+	_, err := w.db.inSteps(ctx, `DELETE FROM incidents WHERE id IN (SELECT id FROM incidents INDEXED BY incidents_closed
+		WHERE finished = 1 AND closed_at < ? LIMIT ?)`, cut, stepRows)
 	return err
 }
 

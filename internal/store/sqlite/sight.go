@@ -41,6 +41,9 @@ func (tx *Tx) Sight(s dwmon.Sighting) (*dwmon.Progress, error) {
 	if err := tx.sightLines(before.ID, s); err != nil {
 		return nil, err
 	}
+	if err := tx.closeChanged(before.ID, s.Minute); err != nil {
+		return nil, err
+	}
 	after, err := loadProgress(tx.conn, name)
 	return after, tx.fail(err)
 }
