@@ -47,7 +47,7 @@ const recurrenceAhead = 22 * 86400
 // microseconds since the epoch; math.MaxInt64: none is near.
 func (r *Recurrence) next(after int64) int64 {
 	from := FloorMinute(floorDiv(after, 1e6)) + 60
-	cal := newCalendar(r.Zone, from, from+recurrenceAhead)
+	cal := newCalendar(r.Zone, nil, from, from+recurrenceAhead)
 	for h, ok := cal.run(); ok; h, ok = cal.run() {
 		// Within an hour it opens and closes only at its own ends; where an hour
 		// begins, the day or the clocks may have changed.

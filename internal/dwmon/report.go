@@ -277,7 +277,8 @@ type FaultyFile struct {
 
 // Retention says how long things are kept. Zero keeps for ever.
 type Retention struct {
-	// Keep is for results, gaps and off spans; KeepGood is for GOOD results.
+	// Keep is for results, gaps, off spans and silences that are over; KeepGood is
+	// for GOOD results.
 	Keep, KeepGood time.Duration
 	// SentDeliveries is for deliveries that were made, or that a digest told of;
 	// DeadDeliveries for those that were given up. Waiting ones are always kept.

@@ -122,7 +122,11 @@ func oneMore(t *testing.T, text string) (all fs.FS, version int) {
 		}
 		files[path.Base(name)] = &fstest.MapFile{Data: data}
 	}
-	version = len(files) + 1
+	newest, err := newestMigration(Options{migrations: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	version = int(newest) + 1
 	files[fmt.Sprintf("%04d_later.sql", version)] = &fstest.MapFile{Data: []byte(text)}
 	return files, version
 }

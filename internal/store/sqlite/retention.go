@@ -12,7 +12,7 @@ import (
 
 // Swept counts what a sweep removed.
 type Swept struct {
-	Verdicts, Revisions, Gaps, Spans, Deliveries, Fetches, Keys int64
+	Verdicts, Revisions, Gaps, Spans, Silences, Deliveries, Fetches, Keys int64
 	// Pages is how many pages of the file were given back to the file system.
 	Pages int64
 }
@@ -24,7 +24,7 @@ type Swept struct {
 func (db *DB) Sweep(ctx context.Context, keep dwmon.Retention, now int64) (s Swept, err error) {
 	w := sweep{db: db, keep: keep, now: now}
 	for _, step := range []func(context.Context) error{
-		db.clearForgotten, w.good, w.old, w.importedChecks, w.revisions, w.spans, w.incidents, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
+		db.clearForgotten, w.good, w.old, w.importedChecks, w.revisions, w.spans, w.incidents, w.silences, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
 	} {
 		if err := step(ctx); err != nil {
 			return w.done, err
