@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +65,7 @@ func (h *handler) eventsOfResult(ev *pluginsdk.CheckEvent) []event {
 		return []event{resolve(key)}
 	case pluginsdk.Bad:
 		return []event{trigger(key, payload{
-			Summary: resultSummary(&ev.Result), Source: sourceOf(ev.Source), Severity: h.severityOf(ev.Labels), Timestamp: timestamp(ev.EvaluatedAt),
+			Summary: provider.ResultSummary(&ev.Result), Source: sourceOf(ev.Source), Severity: h.severityOf(ev.Labels), Timestamp: timestamp(ev.EvaluatedAt),
 			Component: ev.CheckerName, Group: ev.Owner, Class: "count", CustomDetails: resultDetails(&ev.Result),
 		})}
 	default:
@@ -178,30 +177,6 @@ func dedupKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	hash := hex.EncodeToString(sum[:])
 	return strings.ToValidUTF8(key[:maxDedupKey-1-len(hash)], "") + "#" + hash
-}
-
-// resultSummary is a result in one line, as PagerDuty shows it in lists.
-func resultSummary(r *pluginsdk.Result) string {
-	text := fmt.Sprintf("%s: %d rows in %s, %s", r.CheckerName, r.EventCount, lookback(r), rangeOf(r))
-	if r.ConsecutiveBad > 1 {
-		text += fmt.Sprintf(", %d in a row", r.ConsecutiveBad)
-	}
-	return text
-}
-
-func lookback(r *pluginsdk.Result) string {
-	return pluginsdk.Duration(time.Duration(r.LookbackSeconds) * time.Second).String()
-}
-
-func rangeOf(r *pluginsdk.Result) string {
-	switch {
-	case r.MinRequired != nil && r.EventCount < *r.MinRequired:
-		return fmt.Sprintf("fewer than %d", *r.MinRequired)
-	case r.MaxAllowed != nil && r.EventCount > *r.MaxAllowed:
-		return fmt.Sprintf("more than %d", *r.MaxAllowed)
-	default:
-		return "out of range"
-	}
 }
 
 func resultDetails(r *pluginsdk.Result) map[string]any {
