@@ -124,6 +124,7 @@ func (h *handler) setup(context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.members = nil
 	for _, base := range bases {
 		h.members = append(h.members, &member{base: base, header: header, client: client})
 	}
