@@ -1,0 +1,15 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/dwmon/dwmon/plugins/internal/provider/providertest"
+	"github.com/dwmon/dwmon/pluginsdk/plugintest"
+)
+
+func TestConformance(t *testing.T) {
+	s := providertest.Serve(t, newPagerDuty().ServeHTTP)
+	o := plugintest.Options{Settings: map[string]any{"url": s.URL, "routing_key": routingKey}}
+	t.Run("in process", func(t *testing.T) { plugintest.Run(t, newPlugin(), o) })
+	t.Run("executable", func(t *testing.T) { plugintest.Binary(t, plugintest.Build(t, "pagerduty"), o) })
+}
