@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -121,8 +122,11 @@ func oneMore(t *testing.T, text string) (all fs.FS, version int) {
 			t.Fatal(err)
 		}
 		files[path.Base(name)] = &fstest.MapFile{Data: data}
+		if version, err = strconv.Atoi(path.Base(name)[:4]); err != nil {
+			t.Fatal(err)
+		}
 	}
-	version = len(files) + 1
+	version++
 	files[fmt.Sprintf("%04d_later.sql", version)] = &fstest.MapFile{Data: []byte(text)}
 	return files, version
 }
