@@ -63,7 +63,9 @@ const undelivered = `1 sent 1 finished
 `
 
 func TestRetryAndDrop(t *testing.T) {
-	key := func(checker string, minute int) string { return fmt.Sprintf("%s/%d/0", checker, epoch0+60*int64(minute)) }
+	key := func(checker string, minute int) string {
+		return fmt.Sprintf("%s/%d/0", checker, epoch0+60*int64(minute))
+	}
 	cases := []struct {
 		name    string
 		choice  dwmon.DeliveryChoice
