@@ -135,7 +135,11 @@ func (d *daemon) load(ctx context.Context) error {
 
 // startParts starts engine and outbox with the present configuration.
 func (d *daemon) startParts(ctx context.Context) error {
-	if err := d.newEngine(d.observe); err != nil {
+	heart, err := d.newHeart(d.metrics.beat)
+	if err != nil {
+		return err
+	}
+	if err := d.newEngine(d.observe, slotsOf(heart)); err != nil {
 		return err
 	}
 	d.markHandlers(ctx)
@@ -147,6 +151,9 @@ func (d *daemon) startParts(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	d.parts = &parts{cancel: cancel}
 	d.parts.done.Go(func() { d.engine.Run(ctx) })
+	if heart != nil {
+		d.parts.done.Go(func() { heart.Run(ctx) })
+	}
 	return nil
 }
 

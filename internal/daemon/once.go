@@ -75,11 +75,13 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 		return nil, err
 	}
 	a.markHandlers(ctx)
-	if err := a.newEngine(a.opts.Passed); err != nil {
+	if err := a.newEngine(a.opts.Passed, nil); err != nil {
 		return nil, err
 	}
 	a.engine.SetJobs(a.catalog.jobs(a.routing))
 	report := &OnceReport{Passes: a.engine.Tick(ctx, now), Faults: a.catalog.faults()}
+	beaten := a.beatOnce(ctx, once, report)
+	defer beaten()
 	if err := a.flush(ctx, now, once.DeliverFor, report); err != nil {
 		return report, err
 	}
