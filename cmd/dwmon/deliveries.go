@@ -15,10 +15,13 @@ func deliveriesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deliveries",
 		Short: "what handlers were told, what waits, what failed",
+		Long: `Shows what handlers were told, what waits, and what was given up. What waits for a
+handler that is not configured any more is orphaned, and is given up after a week.`,
 		Example: `  dwmon deliveries
   dwmon deliveries --state waiting --handler payments --json`,
 		Args: noArgs,
 	}
+	cmd.AddCommand(deliveriesRetryCommand(), deliveriesDropCommand())
 	settings(cmd, "db", "timezone")
 	lines := asJSON(cmd, "print one JSON object for each delivery")
 	handler := cmd.Flags().String("handler", "", "only those of a handler")
@@ -62,7 +65,11 @@ func printDeliveries(cmd *cobra.Command, r *daemon.Reader, f dwmon.DeliveryFilte
 		if d.State == dwmon.DeliveryWaiting && d.Next > 0 {
 			next = ago(now, time.UnixMicro(d.Next))
 		}
-		t.AppendRow([]any{time.UnixMicro(d.Created).In(zone).Format("2006-01-02 15:04:05"), d.Handler, d.State, d.Checker, minute, d.Attempts, next, d.LastError})
+		state := d.State.String()
+		if d.Orphaned {
+			state = "orphaned"
+		}
+		t.AppendRow([]any{time.UnixMicro(d.Created).In(zone).Format("2006-01-02 15:04:05"), d.Handler, state, d.Checker, minute, d.Attempts, next, d.LastError})
 		return nil
 	})
 	if err != nil {

@@ -61,6 +61,8 @@ type Config struct {
 	// Calendars are the files of each holiday calendar by its name, as paths that
 	// the process can open.
 	Calendars map[string][]string
+	// Heartbeat is nil where nobody is told that dwmon is alive.
+	Heartbeat *Heartbeat
 
 	// Warnings are faults that do not stop dwmon.
 	Warnings []dwmon.FileFault
@@ -113,7 +115,32 @@ type Handler struct {
 	// On is empty where the plugin's own default is meant.
 	On       dwmon.On
 	Settings Settings
+	// Rate bounds how often it is told; its zero is no bound.
+	Rate dwmon.Rate
 }
+
+// Heartbeat is a URL that is asked as long as dwmon does its work.
+type Heartbeat struct {
+	// URL holds secrets as a rule.
+	URL Secret
+	// Method is that of HTTP.
+	Method string
+	// Every is how long at least lies between two, Timeout how long one may take.
+	Every, Timeout time.Duration
+}
+
+// Secret is a text that shows nothing when it is printed, logged or written as JSON.
+// string(s) is the text.
+type Secret string
+
+// Format writes Redacted, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, Redacted) }
+
+// LogValue keeps it out of logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalJSON keeps it out of whatever prints a Config as JSON.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(Redacted) }
 
 // Purger names what rows are no longer wanted.
 type Purger struct {

@@ -81,12 +81,18 @@ func describe(c *Config) string {
 	}
 	for _, h := range c.Handlers {
 		fmt.Fprintf(&b, "handler %s: %s on %q %s\n", h.Name, h.Plugin, h.On, []byte(h.Settings))
+		if h.Rate.Count > 0 {
+			fmt.Fprintf(&b, "handler %s: at most %s\n", h.Name, h.Rate)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Calendars)) {
 		fmt.Fprintf(&b, "calendar %s: %v\n", name, c.Calendars[name])
 	}
 	if c.Purger != nil {
 		fmt.Fprintf(&b, "purger %s %s\n", c.Purger.Plugin, []byte(c.Purger.Settings))
+	}
+	if h := c.Heartbeat; h != nil {
+		fmt.Fprintf(&b, "heartbeat %s %s every %s, at most %s\n", h.Method, string(h.URL), h.Every, h.Timeout)
 	}
 	return b.String()
 }
@@ -110,7 +116,7 @@ func TestGolden(t *testing.T) {
 			}
 			dir := t.TempDir()
 			write(t, dir, FileName, input)
-			c, err := Load(LoadOptions{Dir: dir, Env: environ(map[string]string{"AWS_DSN": "postgres://u:p@h/db", "SLACK_URL": "https://hooks/<x>&y"})})
+			c, err := Load(LoadOptions{Dir: dir, Env: environ(map[string]string{"AWS_DSN": "postgres://u:p@h/db", "SLACK_URL": "https://hooks/<x>&y", "HC": "hc-uuid"})})
 			got := report(c, err, dir)
 			if *update {
 				if err := os.WriteFile(path, []byte(head+"-- dwmon.yaml --\n"+input+"-- want --\n"+got), 0o644); err != nil {
@@ -287,15 +293,15 @@ func TestNoSecretInFaults(t *testing.T) {
 
 // A Config that is printed, logged or written as JSON shows no secret.
 func TestConfigShowsNoSecret(t *testing.T) {
-	c := mustLoad(t, "sources: {A: {getter: x, settings: {p: \"${P}\"}}}\nhandlers: [{plugin: y, settings: {p: \"${P}\"}}]\npurger: {plugin: z, settings: {p: \"${P}\"}}\n",
+	c := mustLoad(t, "sources: {A: {getter: x, settings: {p: \"${P}\"}}}\nhandlers: [{plugin: y, settings: {p: \"${P}\"}}]\npurger: {plugin: z, settings: {p: \"${P}\"}}\nheartbeat: {url: \"https://h/${P}\"}\n",
 		map[string]string{"P": "hunter2"})
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("loaded", "config", *c, "settings", c.Purger.Settings)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("loaded", "config", *c, "settings", c.Purger.Settings, "url", c.Heartbeat.URL)
 	body, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{fmt.Sprint(*c), fmt.Sprintf("%+v %#v %s %v %x %v", *c, *c, c.Handlers, c.Purger, c.Purger.Settings, c.Sources), log.String(), string(body)} {
+	for _, text := range []string{fmt.Sprint(*c), fmt.Sprintf("%+v %#v %s %v %x %v", *c, *c, c.Handlers, c.Purger, c.Purger.Settings, c.Sources), fmt.Sprintf("%+v %#v %s %q", c.Heartbeat, *c.Heartbeat, c.Heartbeat.URL, c.Heartbeat.URL), log.String(), string(body)} {
 		if strings.Contains(text, "hunter2") || strings.Contains(text, "68756e746572") || strings.Contains(text, "104 117 110") {
 			t.Errorf("the secret shows in %s", text)
 		}

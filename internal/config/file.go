@@ -34,6 +34,7 @@ func (l *loader) fields() []strictyaml.Field {
 		{Name: "handlers", Read: l.handlers},
 		{Name: "purger", Read: l.purger},
 		{Name: "calendars", Read: l.calendars},
+		{Name: "heartbeat", Read: l.heartbeat},
 	}
 	for _, s := range Overrides {
 		fields = append(fields, strictyaml.Field{Name: s.Key, Read: func(n *yaml.Node) { l.override(s, n) }})
@@ -52,7 +53,7 @@ func (l *loader) override(s Override, n *yaml.Node) {
 		return
 	}
 	if strings.Contains(value, "${") {
-		l.r.At(n, s.Key+" holds a reference ${…}; they are replaced in settings only", "use "+s.Env+" in the environment, or --"+s.Flag)
+		l.r.At(n, s.Key+" holds a reference ${…}; they are replaced in settings and in heartbeat.url only", "use "+s.Env+" in the environment, or --"+s.Flag)
 		return
 	}
 	if s.path {
@@ -193,6 +194,7 @@ func (l *loader) handler(n *yaml.Node) Handler {
 		{Name: "name", Read: func(n *yaml.Node) { h.Name = l.handlerName(n) }},
 		{Name: "on", Read: func(n *yaml.Node) { h.On = l.on(n) }},
 		{Name: "settings", Read: func(n *yaml.Node) { h.Settings = l.settings(n, "the handler's settings") }},
+		{Name: "rate", Read: func(n *yaml.Node) { h.Rate = l.rate(n) }},
 	})
 	if n.Kind == yaml.MappingNode && !seen["plugin"] {
 		l.r.At(n, "a handler names no plugin", "write - {plugin: NAME}")

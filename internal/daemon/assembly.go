@@ -208,11 +208,12 @@ func (a *assembly) route(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-// newEngine makes the engine of the present configuration.
-func (a *assembly) newEngine(observe func(engine.Report)) (err error) {
+// newEngine makes the engine of the present configuration. slots is told what became
+// of each slot; nil: nobody.
+func (a *assembly) newEngine(observe func(engine.Report), slots func(engine.SlotReport)) (err error) {
 	a.engine, err = engine.New(engine.Options{
 		Store: a.db, Zone: a.cfg.Timezone, CatchUp: a.cfg.CatchUp, Spread: noneIfZero(a.cfg.Spread),
-		Now: a.opts.Now, Observe: observe, Log: a.log,
+		Now: a.opts.Now, Observe: observe, ObserveSlot: slots, Log: a.log,
 	})
 	return err
 }

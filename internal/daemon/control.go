@@ -93,6 +93,8 @@ func (d *daemon) control(ctx context.Context, group *sync.WaitGroup) error {
 			return out, err
 		})
 	})
+	handle(mux, "POST /v1/deliveries/retry", d.retryDeliveries)
+	handle(mux, "POST /v1/deliveries/drop", d.dropDeliveries)
 	handle(mux, "POST /v1/plugins", d.listPlugins)
 	serve(ctx, group, d, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, l)
 	return nil

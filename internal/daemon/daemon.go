@@ -49,6 +49,7 @@ type daemon struct {
 	storeTrouble atomic.Int64
 
 	parts     *parts
+	outbox    *parts // those that deliver
 	deliverer atomic.Pointer[deliver.Deliverer]
 	engines   atomic.Pointer[engine.Engine]
 }
@@ -57,6 +58,14 @@ type daemon struct {
 type parts struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+}
+
+// end stops them and waits until they have; nil has none.
+func (p *parts) end() {
+	if p != nil {
+		p.cancel()
+		p.done.Wait()
+	}
 }
 
 // Run is the daemon. It runs until ctx ends, and then stops within seconds: what
@@ -126,35 +135,36 @@ func (d *daemon) load(ctx context.Context) error {
 
 // startParts starts engine and outbox with the present configuration.
 func (d *daemon) startParts(ctx context.Context) error {
-	if err := d.newEngine(d.observe); err != nil {
-		return err
-	}
-	out, err := d.newDeliverer(d.metrics.delivered)
+	heart, err := d.newHeart(d.metrics.beat)
 	if err != nil {
 		return err
 	}
-	d.deliverer.Store(out)
+	if err := d.newEngine(d.observe, slotsOf(heart)); err != nil {
+		return err
+	}
+	d.markHandlers(ctx)
+	if err := d.startOutbox(ctx); err != nil {
+		return err
+	}
 	d.engines.Store(d.engine)
 	d.engine.SetJobs(d.catalog.jobs(d.routing))
 	ctx, cancel := context.WithCancel(ctx)
 	d.parts = &parts{cancel: cancel}
 	d.parts.done.Go(func() { d.engine.Run(ctx) })
-	d.parts.done.Go(func() {
-		if err := out.Run(ctx); err != nil && ctx.Err() == nil {
-			d.log.Error("the outbox has stopped", "error", err)
-		}
-	})
+	if heart != nil {
+		d.parts.done.Go(func() { heart.Run(ctx) })
+	}
 	return nil
 }
 
 // stopParts ends passes and deliveries: a pass that has its rows is committed,
 // one that still fetches is given up and done again by the walk.
 func (d *daemon) stopParts() {
-	if d.parts == nil {
-		return
+	if d.parts != nil {
+		d.parts.cancel() // both end at the same time
 	}
-	d.parts.cancel()
-	d.parts.done.Wait()
+	d.stopOutbox()
+	d.parts.end()
 	d.parts = nil
 }
 
@@ -344,6 +354,7 @@ func (d *daemon) sweep(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
+		d.tendOrphans(ctx)
 		if _, err := d.db.Sweep(ctx, d.retention(), time.Now().UnixMicro()); err != nil && ctx.Err() == nil {
 			d.log.Error("the history could not be swept", "error", err)
 		}

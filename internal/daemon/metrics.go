@@ -31,6 +31,8 @@ type metrics struct {
 	settled     *prometheus.GaugeVec
 	deliveries  *prometheus.CounterVec
 	deliverTime *prometheus.HistogramVec
+	beats       *prometheus.CounterVec
+	lastBeat    prometheus.Gauge
 
 	mu    sync.Mutex
 	known map[string]string // checker → source, for dropping series
@@ -65,7 +67,9 @@ func newMetrics() *metrics {
 		Name: "dwmon_delivery_duration_seconds",
 		Help: "How long handlers took.", Buckets: seconds,
 	}, []string{"handler"})
-	m.registry.MustRegister(m.passes, m.fetches, m.fetchTime, m.lastFetch, m.rows, m.fresh, m.skipped, m.verdicts, m.gaps, m.purged,
+	m.beats = counter("dwmon_heartbeat_total", "Heartbeats, by what became of them: sent, failed, or withheld because passes of the minute were not done.", "outcome")
+	m.lastBeat = prometheus.NewGauge(prometheus.GaugeOpts{Name: "dwmon_heartbeat_last_sent_timestamp_seconds", Help: "When a heartbeat was last taken; 0: not since the start."})
+	m.registry.MustRegister(m.beats, m.lastBeat, m.passes, m.fetches, m.fetchTime, m.lastFetch, m.rows, m.fresh, m.skipped, m.verdicts, m.gaps, m.purged,
 		m.state, m.settled, m.deliveries, m.deliverTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "dwmon_build_info", Help: "1.", ConstLabels: prometheus.Labels{"version": Version}})

@@ -76,13 +76,19 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 	if err := a.route(ctx, 0); err != nil {
 		return nil, err
 	}
-	if err := a.newEngine(a.opts.Passed); err != nil {
+	a.markHandlers(ctx)
+	if err := a.newEngine(a.opts.Passed, nil); err != nil {
 		return nil, err
 	}
 	a.engine.SetJobs(a.catalog.jobs(a.routing))
 	report := &OnceReport{Passes: a.engine.Tick(ctx, now), Faults: a.catalog.faults()}
+	beaten := a.beatOnce(ctx, once, report)
+	defer beaten()
 	if err := a.flush(ctx, now, once.DeliverFor, report); err != nil {
 		return report, err
+	}
+	if err := a.dropOrphans(ctx, a.routing.configuredNames()); err != nil {
+		return report, fmt.Errorf("tend the deliveries of handlers that are not configured: %w", err)
 	}
 	if _, err := a.db.Sweep(ctx, a.retention(), now.UnixMicro()); err != nil {
 		return report, fmt.Errorf("sweep the history: %w", err)

@@ -42,6 +42,7 @@ type routing struct {
 type handler struct {
 	route  dwmon.Route
 	serves dwmon.CheckHandler
+	rate   dwmon.Rate
 }
 
 // namedPlugins are the plugins without whose answer handlers and purger cannot be
@@ -110,7 +111,7 @@ func (r *routing) addHandler(h config.Handler) {
 	if route.On == "" {
 		route.On = dwmon.OnEvery
 	}
-	r.handlers[h.Name] = handler{route: route, serves: r.host.CheckHandler(r.spec(h.Plugin, h.Settings, 0))}
+	r.handlers[h.Name] = handler{route: route, serves: r.host.CheckHandler(r.spec(h.Plugin, h.Settings, 0)), rate: h.Rate}
 	r.order = append(r.order, h.Name)
 }
 
@@ -285,7 +286,7 @@ func withZone(s config.Source) ([]byte, error) {
 func (r *routing) deliverers() map[string]deliver.Handler {
 	all := make(map[string]deliver.Handler, len(r.handlers))
 	for name, h := range r.handlers {
-		all[name] = deliver.Handler{CheckHandler: h.serves}
+		all[name] = deliver.Handler{CheckHandler: h.serves, Rate: h.rate}
 	}
 	return all
 }

@@ -26,7 +26,12 @@ func (w *worker) concurrency() int {
 // dispatch starts calls while there is room. A lane goes to the end of the queue
 // after each of its deliveries, so that a long one does not keep others waiting.
 func (w *worker) dispatch(calls context.Context) {
-	for !w.stopping && len(w.lanes) > 0 && w.inFlight < w.concurrency() && !w.paused(w.now()) {
+	for !w.stopping && len(w.lanes) > 0 && w.inFlight < w.concurrency() {
+		now := w.now()
+		if w.paused(now) || w.rate.room(now) == 0 {
+			return
+		}
+		w.rate.take(now)
 		l := w.lanes[0]
 		w.lanes = w.lanes[1:]
 		w.inFlight++
@@ -104,7 +109,7 @@ func (w *worker) judge(d *dwmon.Delivery, a answer) dwmon.DeliveryOutcome {
 		next = a.ended.Add(f.wait(w.opts, d.Attempts+1))
 	}
 	log := w.log.With("key", d.Key, "attempt", d.Attempts+1, "error", f.text)
-	switch age := a.ended.Sub(time.UnixMicro(d.Created)); {
+	switch age := a.ended.Sub(time.UnixMicro(max(d.Created, d.Revived))); {
 	case f.permanent:
 		o.State = dwmon.DeliveryDead
 		log.Error("a delivery was refused for good")

@@ -33,6 +33,9 @@ type Store interface {
 	// CollapseDeliveries turns the oldest deliveries beyond keep into a digest and
 	// gives how many they were.
 	CollapseDeliveries(ctx context.Context, handler string, keep, now int64) (collapsed int64, err error)
+	// SentDeliveries gives when deliveries of a handler were taken by it after a time
+	// and until now, ascending: the newest, at most limit.
+	SentDeliveries(ctx context.Context, handler string, after, now int64, limit int) (at []int64, err error)
 }
 
 // Handler is a check handler with its limits.
@@ -42,6 +45,9 @@ type Handler struct {
 	Concurrency int
 	// Timeout of one call; 0: 10 s.
 	Timeout time.Duration
+	// Rate bounds how often it is called, what was sent before a restart included.
+	// What is too much waits.
+	Rate dwmon.Rate
 }
 
 // Options of a Deliverer. A zero field means its default.
@@ -134,8 +140,9 @@ func (d *Deliverer) Run(ctx context.Context) error {
 type Report struct{ Sent, Failed, Dead int64 }
 
 // Flush tries what waits once, whatever its back-off says: each lane in order
-// until a delivery fails; those behind it wait. It ends when all was tried or ctx
-// ends. now stands for the clock at its start. It must not run beside Run.
+// until a delivery fails; those behind it wait. It ends when all was tried, when ctx
+// ends, or where a handler's rate lets nothing through before it would. now stands
+// for the clock at its start. It must not run beside Run.
 func (d *Deliverer) Flush(ctx context.Context, now time.Time) (Report, error) {
 	start := time.Now()
 	clock := func() time.Time { return now.Add(time.Since(start)) }

@@ -121,23 +121,37 @@ func TestRetriesHoldUpTheirLaneOnly(t *testing.T) {
 }
 
 func TestHonoursRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, r := &mapStore{}, &recorder{}
-		s.add("h", 1, time.Now())
-		r.answer = func(_ context.Context, _ string, try int) error {
-			if try == 1 {
-				return retry(40 * time.Minute)
-			}
-			return nil
-		}
-		_, stop := start(t, s, r, nil)
-		time.Sleep(time.Hour)
-		stop()
-		at := r.times()
-		if len(at) != 2 || at[1].Sub(at[0]) < 40*time.Minute || at[1].Sub(at[0]) > 40*time.Minute+time.Second {
-			t.Fatalf("tried at %v, want the second 40 min after the first", at)
-		}
-	})
+	for _, tt := range []struct {
+		name string
+		err  error
+		wait time.Duration
+	}{
+		{"LongerThanTheLongestBackoff", retry(40 * time.Minute), 40 * time.Minute},
+		{"OfTheWholeHandler", &dwmon.HandleError{Down: true, RetryAfter: 40 * time.Minute, Err: errBusy}, 40 * time.Minute},
+		{"UpToADay", retry(24 * time.Hour), dwmon.MaxRetryAfter},
+		{"NoMoreThanADay", retry(1000 * time.Hour), dwmon.MaxRetryAfter},
+		{"NoLessThanTheFirstBackoff", retry(time.Nanosecond), time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, r := &mapStore{}, &recorder{}
+				s.add("h", 1, time.Now())
+				r.answer = func(_ context.Context, _ string, try int) error {
+					if try == 1 {
+						return tt.err
+					}
+					return nil
+				}
+				_, stop := start(t, s, r, nil)
+				time.Sleep(30 * time.Hour)
+				stop()
+				at := r.times()
+				if len(at) != 2 || at[1].Sub(at[0]) < tt.wait || at[1].Sub(at[0]) > tt.wait+time.Second {
+					t.Fatalf("tried at %v, want the second %s after the first", at, tt.wait)
+				}
+			})
+		})
+	}
 }
 
 func TestGivesUp(t *testing.T) {
@@ -182,11 +196,34 @@ func TestGivesUp(t *testing.T) {
 			if s.rows[0].state != dwmon.DeliveryDead || r.tried(good) != 1 {
 				t.Fatalf("after 72 h the head is %v and the next was told %d times", s.rows[0].state, r.tried(good))
 			}
+			if !strings.Contains(s.rows[0].last, errBusy.Error()) {
+				t.Errorf("the error that is shown is %q", s.rows[0].last)
+			}
 			// 5 minutes at most, 2.5 at least between two tries.
 			if n := r.tried(bad); n < 864 || n > 1740 {
 				t.Errorf("%d tries in 72 h", n)
 			}
 		})
+	})
+}
+
+// A delivery that somebody has made wait again has its 72 hours from then on.
+func TestARevivedDeliveryIsNotGivenUpAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := &mapStore{}, &recorder{}
+		s.add("h", 1, time.Now().Add(-100*time.Hour))
+		s.rows[0].Revived = time.Now().UnixMicro()
+		r.answer = func(context.Context, string, int) error { return retry(0) }
+		_, stop := start(t, s, r, nil)
+		time.Sleep(72*time.Hour - time.Second)
+		if s.states()[dwmon.DeliveryWaiting] != 1 {
+			t.Errorf("before 72 h: %v", s.states())
+		}
+		time.Sleep(6 * time.Minute)
+		stop()
+		if s.states()[dwmon.DeliveryDead] != 1 {
+			t.Errorf("after 72 h: %v", s.states())
+		}
 	})
 }
 
@@ -261,6 +298,11 @@ func TestDoesNotSpin(t *testing.T) {
 			}
 			r.answer = func(ctx context.Context, _ string, _ int) error { <-ctx.Done(); return ctx.Err() }
 		},
+		"the rate is used up": func(s *mapStore, r *recorder) {
+			for range 100 {
+				s.add("h", 1, time.Now())
+			}
+		},
 		"the store refuses": func(s *mapStore, r *recorder) {
 			s.add("h", 1, time.Now())
 			s.broken = errors.New("disk full")
@@ -271,7 +313,11 @@ func TestDoesNotSpin(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, r := &mapStore{}, &recorder{}
 				prepare(s, r)
-				d := mustNew(t, s, r, nil)
+				var change func(*Options)
+				if name == "the rate is used up" {
+					change = limited(dwmon.Rate{Count: 1, Per: time.Minute})
+				}
+				d := mustNew(t, s, r, change)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				_ = d.Run(ctx)

@@ -15,6 +15,7 @@ import (
 type mapStore struct {
 	mu       sync.Mutex
 	rows     []*row
+	queues   map[string][]*row // by handler: what waits, and perhaps more
 	reads    int
 	commits  int
 	broken   error // returned by FinishDeliveries
@@ -23,9 +24,11 @@ type mapStore struct {
 
 type row struct {
 	dwmon.Delivery
-	state dwmon.DeliveryState
-	next  int64
-	last  string
+	state    dwmon.DeliveryState
+	next     int64
+	finished int64
+	last     string
+	digest   *dwmon.Digest
 }
 
 // add queues a delivery of checker lane and gives its key.
@@ -37,8 +40,25 @@ func (s *mapStore) add(handler string, lane int64, created time.Time) string {
 	d.CheckerName = string(rune('a' + lane))
 	d.Result = dwmon.Result{CheckerName: d.CheckerName, Minute: 60 * id, Status: dwmon.Bad}
 	d.Key = dwmon.IdempotencyKey("inst", d.CheckerName, d.Result.Minute, 0)
-	s.rows = append(s.rows, &row{Delivery: d})
+	s.queue(&row{Delivery: d})
 	return d.Key
+}
+
+func (s *mapStore) queue(r *row) {
+	s.rows = append(s.rows, r)
+	if s.queues == nil {
+		s.queues = map[string][]*row{}
+	}
+	s.queues[r.Handler] = append(s.queues[r.Handler], r)
+}
+
+// waiting gives what waits for a handler, in order.
+func (s *mapStore) waiting(handler string) []*row {
+	if s.queues == nil {
+		return nil
+	}
+	s.queues[handler] = slices.DeleteFunc(s.queues[handler], func(r *row) bool { return r.state != dwmon.DeliveryWaiting })
+	return s.queues[handler]
 }
 
 func (s *mapStore) NextDeliveries(_ context.Context, q dwmon.DeliveryQuery) (dwmon.DeliveryBatch, error) {
@@ -47,8 +67,8 @@ func (s *mapStore) NextDeliveries(_ context.Context, q dwmon.DeliveryQuery) (dwm
 	s.reads++
 	var batch dwmon.DeliveryBatch
 	blocked := map[int64]bool{}
-	for _, r := range s.rows {
-		if r.Handler != q.Handler || r.state != dwmon.DeliveryWaiting || q.Skip[r.CheckerID] || blocked[r.CheckerID] {
+	for _, r := range s.waiting(q.Handler) {
+		if q.Skip[r.CheckerID] || blocked[r.CheckerID] {
 			continue
 		}
 		if r.next > q.Now {
@@ -78,7 +98,10 @@ func (s *mapStore) FinishDeliveries(_ context.Context, outcomes []dwmon.Delivery
 	s.commits++
 	for _, o := range outcomes {
 		r := s.rows[o.ID-1]
-		r.state, r.next, r.last = o.State, o.Next, o.Error
+		if r.state == dwmon.DeliveryCollapsed && o.State != dwmon.DeliverySent {
+			continue // a digest tells of it
+		}
+		r.state, r.next, r.finished, r.last = o.State, o.Next, o.At, o.Error
 		r.Attempts++
 	}
 	return nil
@@ -88,8 +111,8 @@ func (s *mapStore) CollapseDeliveries(_ context.Context, handler string, keep, n
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var waiting []*row
-	for _, r := range s.rows {
-		if r.Handler == handler && r.state == dwmon.DeliveryWaiting && r.Notice == nil {
+	for _, r := range s.waiting(handler) {
+		if r.CheckerID != 0 {
 			waiting = append(waiting, r)
 		}
 	}
@@ -97,17 +120,40 @@ func (s *mapStore) CollapseDeliveries(_ context.Context, handler string, keep, n
 	if over <= 0 {
 		return 0, nil
 	}
-	var digest dwmon.Digest
+	d := s.openDigest(handler, now)
 	for _, r := range waiting[:over] {
 		r.state = dwmon.DeliveryCollapsed
-		digest.Add(r.CheckerName, r.Result.Minute, r.Result.Status, 1)
+		d.digest.Add(r.CheckerName, r.Result.Minute, r.Result.Status, 1)
 	}
-	notice := digest.Notice()
-	id := int64(len(s.rows) + 1)
-	s.rows = append(s.rows, &row{Delivery: dwmon.Delivery{
-		ID: id, Handler: handler, Notice: &notice, Created: now, Key: dwmon.NoticeKey("inst", "digest", id),
-	}})
+	notice := d.digest.Notice()
+	d.Notice = &notice
 	return over, nil
+}
+
+// openDigest gives the handler's digest that was not tried yet, a new one at need.
+func (s *mapStore) openDigest(handler string, now int64) *row {
+	for _, r := range s.waiting(handler) {
+		if r.digest != nil && r.Attempts == 0 {
+			return r
+		}
+	}
+	id := int64(len(s.rows) + 1)
+	r := &row{digest: &dwmon.Digest{}, Delivery: dwmon.Delivery{ID: id, Handler: handler, Created: now, Key: dwmon.NoticeKey("inst", "digest", id)}}
+	s.queue(r)
+	return r
+}
+
+func (s *mapStore) SentDeliveries(_ context.Context, handler string, after, now int64, limit int) ([]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var at []int64
+	for _, r := range s.rows {
+		if r.Handler == handler && r.state == dwmon.DeliverySent && r.finished > after && r.finished <= now {
+			at = append(at, r.finished)
+		}
+	}
+	slices.Sort(at)
+	return at[max(len(at)-limit, 0):], nil
 }
 
 // states counts the rows by state.

@@ -47,7 +47,10 @@ type worker struct {
 	storeFails int64
 	retryAt    time.Time
 
-	pause    pause
+	pause pause
+	rate  window
+	// recalled: the rate counts what was sent before this worker began.
+	recalled bool
 	stopping bool
 	report   Report
 }
@@ -79,6 +82,7 @@ func newWorker(o *Options, name string, wake chan struct{}, now func() time.Time
 		name: name, handler: h, opts: o, log: o.Log.With("handler", name), now: now, wake: wake,
 		answers: make(chan answer, h.Concurrency), committed: make(chan error, 1),
 		held: map[int64]bool{}, tried: map[int64]bool{}, look: true,
+		rate: window{rate: h.Rate}, recalled: h.Rate.Count == 0,
 	}
 }
 
@@ -97,6 +101,9 @@ func (w *worker) run(ctx context.Context) error {
 		if err := w.read(ctx); err != nil && w.once {
 			failed = err
 			w.stop()
+		}
+		if w.heedRate(ctx) {
+			continue
 		}
 		w.dispatch(calls)
 		if w.idle() && (w.stopping || w.once && !w.look) {
@@ -161,6 +168,24 @@ func (w *worker) idle() bool {
 	return w.inFlight == 0 && len(w.lanes) == 0 && len(w.outcomes) == 0 && len(w.leaving) == 0 && w.committing == nil
 }
 
+// heedRate puts lanes back that the rate makes wait, so that what waits can still
+// become part of a digest, and says whether there were any. With once, nobody waits
+// for a rate that outlasts ctx.
+func (w *worker) heedRate(ctx context.Context) bool {
+	now := w.now()
+	if w.stopping || w.rate.room(now) > 0 {
+		return false
+	}
+	end, ends := ctx.Deadline()
+	if w.once && ends && w.rate.opens(now).Sub(now) > time.Until(end) {
+		w.stop()
+		return true
+	}
+	held := len(w.lanes) > 0
+	w.letGo()
+	return held
+}
+
 // paused says whether the handler is down and not to be tried yet.
 func (w *worker) paused(now time.Time) bool {
 	return w.pause.failures > 0 && now.Before(w.pause.until)
@@ -173,6 +198,9 @@ func (w *worker) arm(timer *time.Timer) {
 	at := w.lookAt
 	if w.look {
 		at = now.Add(w.opts.Poll) // the answer that makes room comes before
+	}
+	if opens := w.rate.opens(now); opens.After(now) && (w.look || len(w.lanes) > 0) {
+		at = opens
 	}
 	if w.paused(now) {
 		at = w.pause.until
@@ -237,11 +265,18 @@ func (w *worker) read(ctx context.Context) error {
 	if !w.look && !now.Before(w.lookAt) {
 		w.look = true
 	}
-	if !w.look || w.stopping || ctx.Err() != nil || w.paused(now) || len(w.lanes) > 0 ||
+	if !w.look || w.stopping || ctx.Err() != nil || len(w.lanes) > 0 ||
 		w.inFlight >= w.concurrency() || w.storeFails > 0 && now.Before(w.retryAt) {
 		return nil
 	}
+	// What waits is kept bounded above all while the handler cannot be told.
 	err := w.collapse(ctx, now)
+	if err == nil {
+		err = w.recall(ctx, now)
+	}
+	if err == nil && (w.paused(now) || w.rate.room(now) == 0) {
+		return nil
+	}
 	var batch dwmon.DeliveryBatch
 	if err == nil {
 		batch, err = w.opts.Store.NextDeliveries(ctx, w.query(now))
@@ -266,7 +301,8 @@ func (w *worker) read(ctx context.Context) error {
 }
 
 func (w *worker) query(now time.Time) dwmon.DeliveryQuery {
-	q := dwmon.DeliveryQuery{Handler: w.name, Now: now.UnixMicro(), Limit: w.opts.Batch, Skip: map[int64]bool{}}
+	limit := min(w.opts.Batch, w.rate.room(now))
+	q := dwmon.DeliveryQuery{Handler: w.name, Now: now.UnixMicro(), Limit: limit, Skip: map[int64]bool{}}
 	if w.once {
 		q.Now = forever
 	}
@@ -277,6 +313,24 @@ func (w *worker) query(now time.Time) dwmon.DeliveryQuery {
 		q.Skip[id] = true
 	}
 	return q
+}
+
+// recall counts what was sent before this worker began as sent within the rate:
+// `once` from cron would otherwise begin anew each time.
+func (w *worker) recall(ctx context.Context, now time.Time) error {
+	if w.recalled {
+		return nil
+	}
+	rate := w.handler.Rate
+	sent, err := w.opts.Store.SentDeliveries(ctx, w.name, now.Add(-rate.Per).UnixMicro(), now.UnixMicro(), rate.Count)
+	if err != nil {
+		return err
+	}
+	for _, at := range sent {
+		w.rate.take(time.UnixMicro(at))
+	}
+	w.recalled = true
+	return nil
 }
 
 // take cuts a batch into lanes.

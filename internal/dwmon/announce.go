@@ -23,7 +23,7 @@ type Announcing struct {
 	Behind bool
 	// InTime says that a result that was not caught up was BAD in it, or that it is
 	// about no results.
-	InTime bool
+	InTime  bool
 	CatchUp CatchUpPolicy
 }
 

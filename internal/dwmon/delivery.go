@@ -63,8 +63,9 @@ type Delivery struct {
 	Key string
 	// Attempts is how often it was tried before.
 	Attempts int64
-	// Created is when it was queued, microseconds since the epoch.
-	Created int64
+	// Created is when it was queued, Revived when it was last made to wait again
+	// after it was dead (0: never), microseconds since the epoch.
+	Created, Revived int64
 }
 
 // IdempotencyKey is installation/checker/minute_epoch/requirement_index.
@@ -112,20 +113,40 @@ type DeliveryOutcome struct {
 	Error string
 }
 
-// Digest tells of results that were not sent one by one, because too many were
-// waiting for the handler.
+// DeliveryChoice says which deliveries somebody wants changed; empty fields choose
+// all.
+type DeliveryChoice struct {
+	// Keys are idempotency keys; the installation in front may be left out.
+	Keys    []string
+	Handler string
+	States  []DeliveryState
+}
+
+// Retried counts deliveries that are tried again.
+type Retried struct {
+	// Dead ones wait again, Waiting ones became due at once.
+	Dead, Waiting int64
+}
+
+// OrphanedFor is how long deliveries wait for a handler that is not configured any
+// more, before they are given up.
+const OrphanedFor = 7 * 24 * time.Hour
+
+// Digest tells of results and notices that were not sent one by one, because too
+// many were waiting for the handler.
 type Digest struct {
-	// From and To are the first and the last of the results' minutes.
+	// From and To are the first and the last of their minutes.
 	From     int64                   `json:"from"`
 	To       int64                   `json:"to"`
 	Checkers map[string]StatusCounts `json:"checkers"`
 }
 
-// StatusCounts counts results by status.
+// StatusCounts counts results by status, and notices apart from them.
 type StatusCounts struct {
 	Good    int64 `json:"good"`
 	Bad     int64 `json:"bad"`
 	Unknown int64 `json:"unknown"`
+	Notices int64 `json:"notices,omitempty"`
 }
 
 // Total is the number of results counted.
@@ -133,20 +154,49 @@ func (c StatusCounts) Total() int64 { return c.Good + c.Bad + c.Unknown }
 
 // Plus adds the counts of another.
 func (c StatusCounts) Plus(o StatusCounts) StatusCounts {
-	return StatusCounts{c.Good + o.Good, c.Bad + o.Bad, c.Unknown + o.Unknown}
+	return StatusCounts{c.Good + o.Good, c.Bad + o.Bad, c.Unknown + o.Unknown, c.Notices + o.Notices}
 }
 
 func (c StatusCounts) String() string {
-	return fmt.Sprintf("%d BAD, %d UNKNOWN, %d GOOD", c.Bad, c.Unknown, c.Good)
+	results := fmt.Sprintf("%d BAD, %d UNKNOWN, %d GOOD", c.Bad, c.Unknown, c.Good)
+	switch {
+	case c.Notices == 0:
+		return results
+	case c.Total() == 0:
+		return counted(c.Notices, "notice")
+	default:
+		return results + " and " + counted(c.Notices, "notice")
+	}
 }
 
-// Add counts results of a checker.
-func (d *Digest) Add(checker string, minute int64, status Status, n int64) {
+// counted is a number with its noun: 1 notice, 2 notices.
+func counted(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.FormatInt(n, 10) + " " + noun
+}
+
+// AddNotices counts notices about a checker, which are no results.
+func (d *Digest) AddNotices(checker string, minute, n int64) {
+	d.reach(minute)
+	c := d.Checkers[checker]
+	c.Notices += n
+	d.Checkers[checker] = c
+}
+
+// reach extends the digest to a minute.
+func (d *Digest) reach(minute int64) {
 	if len(d.Checkers) == 0 {
 		d.Checkers = map[string]StatusCounts{}
 		d.From, d.To = minute, minute
 	}
 	d.From, d.To = min(d.From, minute), max(d.To, minute)
+}
+
+// Add counts results of a checker.
+func (d *Digest) Add(checker string, minute int64, status Status, n int64) {
+	d.reach(minute)
 	c := d.Checkers[checker]
 	switch status {
 	case Good:
@@ -177,6 +227,8 @@ func (d *Digest) Notice() Notice {
 			return int(min(max(y.Bad-x.Bad, -1), 1))
 		case x.Unknown != y.Unknown:
 			return int(min(max(y.Unknown-x.Unknown, -1), 1))
+		case x.Notices != y.Notices:
+			return int(min(max(y.Notices-x.Notices, -1), 1))
 		}
 		return strings.Compare(a, b)
 	})
@@ -192,9 +244,29 @@ func (d *Digest) Notice() Notice {
 	if len(names) == 1 {
 		n.Checker = names[0]
 	}
-	n.Summary = fmt.Sprintf("%d results of %d checkers were not sent one by one, from %s to %s: %s",
-		all.Total(), len(names), utcMinute(d.From), utcMinute(d.To), all)
+	were := "were"
+	if all.Total()+all.Notices == 1 {
+		were = "was"
+	}
+	n.Summary = fmt.Sprintf("%s of %s %s not sent one by one, from %s to %s",
+		all.what(), counted(int64(len(names)), "checker"), were, utcMinute(d.From), utcMinute(d.To))
+	if results := (StatusCounts{all.Good, all.Bad, all.Unknown, 0}); results.Total() > 0 {
+		n.Summary += ": " + results.String()
+	}
 	return n
+}
+
+// what names what was counted.
+func (c StatusCounts) what() string {
+	results, notices := counted(c.Total(), "result"), counted(c.Notices, "notice")
+	switch {
+	case c.Notices == 0:
+		return results
+	case c.Total() == 0:
+		return notices
+	default:
+		return results + " and " + notices
+	}
 }
 
 func utcMinute(minute int64) string {
@@ -211,6 +283,8 @@ type DeliveryRecord struct {
 	Checker  string
 	Minute   int64
 	Attempts int64
+	// Orphaned: it waits for a handler that is not configured any more.
+	Orphaned bool
 	// Created, Next and Finished are microseconds since the epoch; Next is 0 for
 	// at once or never, Finished is 0 while it waits.
 	Created, Next, Finished int64
@@ -226,10 +300,11 @@ func (r DeliveryRecord) MarshalJSON() ([]byte, error) {
 		Key         string       `json:"key"`
 		Handler     string       `json:"handler"`
 		State       string       `json:"state"`
+		Orphaned    bool         `json:"orphaned"`
 		Attempts    int64        `json:"attempts"`
 		NextAttempt *json.Number `json:"next_attempt_epoch"`
 		LastError   *string      `json:"last_error"`
-	}{r.Key, r.Handler, r.State.String(), r.Attempts, nil, textOrNull(r.LastError)}
+	}{r.Key, r.Handler, r.State.String(), r.Orphaned, r.Attempts, nil, textOrNull(r.LastError)}
 	if r.State == DeliveryWaiting {
 		next := Seconds(max(r.Next, r.Created))
 		out.NextAttempt = &next

@@ -112,13 +112,19 @@ func serveRecorder() {
 		File string `json:"file"`
 		// FailWhile is a file: while it exists every delivery fails.
 		FailWhile string `json:"fail_while"`
+		// HoldWhile is a file: while it exists, what was written is not answered.
+		HoldWhile string `json:"hold_while"`
 	}
 	var mu sync.Mutex
 	pluginsdk.Serve(pluginsdk.Plugin{
 		Name: "recorder", Version: "1.0.0", Settings: &settings, DefaultOn: pluginsdk.OnEvery,
 		Statuses: []pluginsdk.Status{pluginsdk.Good, pluginsdk.Bad, pluginsdk.Unknown},
-		CheckHandler: pluginsdk.CheckHandlerFunc(func(_ context.Context, ev pluginsdk.CheckEvent) error {
-			if _, err := os.Stat(settings.FailWhile); settings.FailWhile != "" && err == nil {
+		CheckHandler: pluginsdk.CheckHandlerFunc(func(ctx context.Context, ev pluginsdk.CheckEvent) error {
+			exists := func(file string) bool {
+				_, err := os.Stat(file)
+				return file != "" && err == nil
+			}
+			if exists(settings.FailWhile) {
 				return pluginsdk.Retryable(errors.New("the receiver is down"), time.Second)
 			}
 			result, err := json.Marshal(ev.Result)
@@ -137,8 +143,19 @@ func serveRecorder() {
 			}
 			defer f.Close()
 			// The line end before closes a line that a kill has torn.
-			_, err = f.Write(append(append([]byte{'\n'}, line...), '\n'))
-			return err
+			if _, err = f.Write(append(append([]byte{'\n'}, line...), '\n')); err != nil {
+				return err
+			}
+			if settings.HoldWhile == "" {
+				return nil
+			}
+			if err := f.Sync(); err != nil {
+				return err
+			}
+			for exists(settings.HoldWhile) && ctx.Err() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			return ctx.Err()
 		}),
 	})
 }

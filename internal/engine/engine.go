@@ -37,7 +37,10 @@ type Options struct {
 	// Observe is told of every pass that has ended; it is called from the pass's
 	// goroutine. nil: nobody.
 	Observe func(Report)
-	Log     *slog.Logger
+	// ObserveSlot is told of every slot of Run whose passes have all ended, from the
+	// goroutine of the last or of Run. nil: nobody.
+	ObserveSlot func(SlotReport)
+	Log         *slog.Logger
 }
 
 // Engine runs the passes.
@@ -51,9 +54,11 @@ type Engine struct {
 	log     *slog.Logger
 	places  places
 
+	observeSlot func(SlotReport)
+
 	mu      sync.Mutex
 	jobs    map[string]*Job
-	running map[string]bool
+	running map[string]*runningPass
 	tried   map[string]*Job // whose pass was begun last, by checker name
 	changed chan struct{}   // has room for one: jobs were replaced
 	slot    int64           // begun last
@@ -76,15 +81,20 @@ func New(o Options) (*Engine, error) {
 		observe: o.Observe,
 		log:     o.Log,
 		jobs:    map[string]*Job{},
-		running: map[string]bool{},
+		running: map[string]*runningPass{},
 		tried:   map[string]*Job{},
 		changed: make(chan struct{}, 1),
+
+		observeSlot: o.ObserveSlot,
 	}
 	if e.now == nil {
 		e.now = time.Now
 	}
 	if e.observe == nil {
 		e.observe = func(Report) {}
+	}
+	if e.observeSlot == nil {
+		e.observeSlot = func(SlotReport) {}
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.NewTextHandler(io.Discard, nil))

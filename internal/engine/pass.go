@@ -73,6 +73,9 @@ type Report struct {
 	// Err is why the checker could not be evaluated; nil when it was, or when
 	// nothing was due.
 	Err error
+	// Done says that the pass did its work: what was due is judged, or it is recorded
+	// why it could not be. It is not where it was cut off, or the store failed.
+	Done bool
 	// PurgeErr is why the purger's answer could not be had or applied.
 	PurgeErr error
 }
@@ -91,7 +94,9 @@ type pass struct {
 	// settled is the minute through which the pass has settled the walk; nil until
 	// it has.
 	settled *int64
-	report  *Report
+	// recorded: the fetch failed, and that is stored.
+	recorded bool
+	report   *Report
 }
 
 // Pass does one pass of one checker: due, fetch, store, count, judge, hand over,
@@ -112,6 +117,7 @@ func (e *Engine) Pass(ctx context.Context, job *Job, now time.Time, retry bool) 
 		report.Took = e.now().Sub(began)
 	}()
 	report.Err = p.run(ctx, retry)
+	report.Done = report.Err == nil || report.Held || p.recorded || errors.Is(report.Err, ErrAhead)
 	return report
 }
 
@@ -280,6 +286,7 @@ func (p *pass) recordFailure(ctx context.Context, f *fetched, cause error) error
 	if err != nil {
 		return errors.Join(cause, fmt.Errorf("checker %s: record the failed fetch: %w", p.job.Checker.Name, err))
 	}
+	p.recorded = true
 	return cause
 }
 

@@ -20,8 +20,9 @@ const longestNap = time.Second
 
 // start is a pass that is to be started at a time.
 type start struct {
-	at  time.Time
-	job *Job
+	at    time.Time
+	job   *Job
+	tally *slotTally
 }
 
 // Run starts one pass of every job at once, then those of each minute slot, until
@@ -32,11 +33,14 @@ func (e *Engine) Run(ctx context.Context) {
 	for {
 		now := time.Now().Round(0) // wall clock
 		if slot, begun := e.beginSlot(now); begun {
+			for _, s := range queue { // the time for them is over
+				e.endPass(s.tally, false)
+			}
 			queue = e.schedule(slot)
 		}
 		e.startChanged(ctx, now)
 		for len(queue) > 0 && !queue[0].at.After(now) {
-			e.start(ctx, queue[0].job, queue[0].at)
+			e.start(ctx, queue[0])
 			queue = queue[1:]
 		}
 		nap := min(longestNap, time.Unix(dwmon.FloorMinute(now.Add(-startDelay).Unix())+60, 0).Add(startDelay).Sub(now))
@@ -79,8 +83,9 @@ func (e *Engine) beginSlot(now time.Time) (slot int64, begun bool) {
 func (e *Engine) schedule(slot int64) []start {
 	jobs := e.sorted()
 	queue := make([]start, len(jobs))
+	tally := e.newTally(slot, len(jobs))
 	for i, j := range jobs {
-		queue[i] = start{at: time.Unix(slot, 0).Add(startDelay + Offset(j.Checker.Name, e.spread)), job: j}
+		queue[i] = start{at: time.Unix(slot, 0).Add(startDelay + Offset(j.Checker.Name, e.spread)), job: j, tally: tally}
 	}
 	slices.SortStableFunc(queue, func(a, b start) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
 	return queue
@@ -99,38 +104,51 @@ func (e *Engine) startChanged(ctx context.Context, now time.Time) {
 	e.mu.Unlock()
 	slices.SortFunc(fresh, func(a, b *Job) int { return cmp.Compare(a.Checker.Name, b.Checker.Name) })
 	for _, j := range fresh {
-		e.start(ctx, j, now)
+		e.start(ctx, start{at: now, job: j})
 	}
 }
 
 // start begins a pass in a goroutine of its own, unless the checker's last one is
 // still running. The job may have been replaced or dropped since it was queued.
-func (e *Engine) start(ctx context.Context, job *Job, at time.Time) {
-	name := job.Checker.Name
+func (e *Engine) start(ctx context.Context, s start) {
+	name := s.job.Checker.Name
 	e.mu.Lock()
-	job = e.jobs[name]
+	job := e.jobs[name]
 	if job == nil {
 		e.mu.Unlock()
+		e.endPass(s.tally, true) // it is not owed any more
 		return
 	}
 	retry := e.tried[name] != job
-	if e.running[name] {
+	if before, running := e.running[name]; running {
 		if !retry {
 			e.skipped++
 		}
+		if s.tally != nil {
+			before.late = true
+		}
 		e.mu.Unlock()
+		e.endPass(s.tally, false)
 		return
 	}
-	e.running[name] = true
+	run := &runningPass{}
+	e.running[name] = run
 	e.tried[name] = job
 	e.mu.Unlock()
 
 	e.passes.Go(func() {
-		defer func() {
-			e.mu.Lock()
-			delete(e.running, name)
-			e.mu.Unlock()
-		}()
-		e.observe(e.Pass(ctx, job, at, retry))
+		report := e.Pass(ctx, job, s.at, retry)
+		e.observe(report)
+		e.mu.Lock()
+		delete(e.running, name)
+		inTime := !run.late
+		e.mu.Unlock()
+		e.endPass(s.tally, report.Done && inTime)
 	})
+}
+
+// runningPass is a pass on its way.
+type runningPass struct {
+	// late: the checker's next pass was to start meanwhile.
+	late bool
 }

@@ -11,8 +11,8 @@ import (
 // that passes never wait for it noticeably.
 const stepRows = 2000
 
-// CollapseDeliveries turns the oldest results that wait for a handler beyond keep
-// into a digest, and gives how many they were. now is in microseconds since the
+// CollapseDeliveries turns the oldest results and notices of checkers that wait for
+// a handler beyond keep into a digest, and gives how many they were. now is in microseconds since the
 // epoch. A digest that was not tried yet grows; it must not be under way.
 func (db *DB) CollapseDeliveries(ctx context.Context, handler string, keep, now int64) (int64, error) {
 	var collapsed int64
@@ -33,7 +33,7 @@ func (db *DB) CollapseDeliveries(ctx context.Context, handler string, keep, now 
 	}
 }
 
-// excess gives ids of the oldest results beyond keep, a bounded number at once.
+// excess gives ids of the oldest deliveries of checkers beyond keep, a bounded number at once.
 func (db *DB) excess(ctx context.Context, handler string, keep int64) (ids []int64, err error) {
 	err = db.read(ctx, func(c *conn) error {
 		handlerID, err := handlerID(c, handler)
@@ -69,16 +69,23 @@ func (tx *Tx) collapse(handler string, ids []int64, now int64) error {
 	}
 	list := idList(ids)
 	for r, err := range tx.query(`
-		SELECT coalesce(c.name, ''), min(d.minute), max(d.minute), v.status, count(*)
+		SELECT coalesce(c.name, ''), min(coalesce(d.minute, d.created / 60000000 * 60)), max(coalesce(d.minute, d.created / 60000000 * 60)),
+			v.status, d.payload IS NOT NULL AS notice, count(*)
 		FROM deliveries d LEFT JOIN checkers c ON c.id = d.checker_id
 		LEFT JOIN verdicts v ON v.checker_id = d.checker_id AND v.minute = d.minute AND v.line_id = d.line_id AND v.grp = x''
-		WHERE d.state = 0 AND d.id IN (SELECT value FROM json_each(?)) GROUP BY c.name, v.status`, list) {
+		WHERE d.state = 0 AND d.id IN (SELECT value FROM json_each(?)) GROUP BY c.name, v.status, notice`, list) {
 		if err != nil {
 			return err
 		}
-		status := dwmon.Status(r.int(3))
-		p.Digest.Add(r.text(0), r.int(1), status, 0)
-		p.Digest.Add(r.text(0), r.int(2), status, r.int(4))
+		add := func(minute, n int64) {
+			if r.bool(4) {
+				p.Digest.AddNotices(r.text(0), minute, n)
+			} else {
+				p.Digest.Add(r.text(0), minute, dwmon.Status(r.int(3)), n)
+			}
+		}
+		add(r.int(1), 0)
+		add(r.int(2), r.int(5))
 	}
 	if _, err := tx.exec(`UPDATE deliveries SET state = 3, finished = ?
 		WHERE state = 0 AND id IN (SELECT value FROM json_each(?))`, now, list); err != nil {

@@ -176,7 +176,7 @@ func fillBatch(c *conn, batch *dwmon.DeliveryBatch, q dwmon.DeliveryQuery, handl
 			if backsOff(r.int(3), q.Now) {
 				break
 			}
-			d := dwmon.Delivery{ID: r.int(0), Handler: q.Handler, CheckerID: l.checkerID, CheckerName: l.checkerName, Attempts: r.int(1), Created: r.int(2)}
+			d := dwmon.Delivery{ID: r.int(0), Handler: q.Handler, CheckerID: l.checkerID, CheckerName: l.checkerName, Attempts: r.int(1), Created: r.int(2), Revived: r.int(6)}
 			found, err := fillDelivery(c, b, &d, inst, r)
 			if err != nil {
 				return lost, err
@@ -192,7 +192,7 @@ func fillBatch(c *conn, batch *dwmon.DeliveryBatch, q dwmon.DeliveryQuery, handl
 }
 
 const selectLane = `
-SELECT d.id, d.attempts, d.created, d.next_attempt, d.line_position, d.payload, ` + verdictColumns + `
+SELECT d.id, d.attempts, d.created, d.next_attempt, d.line_position, d.payload, d.revived, ` + verdictColumns + `
 FROM deliveries d INDEXED BY deliveries_waiting
 LEFT JOIN verdicts v ON v.checker_id = d.checker_id AND v.minute = d.minute AND v.line_id = d.line_id AND v.grp = x''
 WHERE d.state = 0 AND d.handler_id = ? AND d.checker_id IS ?
@@ -223,10 +223,10 @@ func fillDelivery(c *conn, b *rebuild, d *dwmon.Delivery, inst string, r row) (b
 		}
 		return true, nil
 	}
-	if r.null(6) {
+	if r.null(7) {
 		return false, nil
 	}
-	result, rev, err := b.result(c, d.CheckerName, r, 6)
+	result, rev, err := b.result(c, d.CheckerName, r, 7)
 	if err != nil {
 		return false, err
 	}
@@ -279,6 +279,28 @@ func (db *DB) FinishDeliveries(ctx context.Context, outcomes []dwmon.DeliveryOut
 		}
 		return nil
 	})
+}
+
+// SentDeliveries gives when deliveries of a handler were taken by it after a time
+// and until now, microseconds since the epoch, ascending: the newest, at most limit.
+func (db *DB) SentDeliveries(ctx context.Context, handler string, after, now int64, limit int) (at []int64, err error) {
+	err = db.read(ctx, func(c *conn) error {
+		handlerID, err := handlerID(c, handler)
+		if err != nil || handlerID == 0 {
+			return err
+		}
+		for r, err := range c.query(`SELECT finished FROM deliveries INDEXED BY deliveries_finished
+			WHERE state <> 0 AND state = 1 AND finished > ? AND finished <= ? AND handler_id = ?
+			ORDER BY finished DESC LIMIT ?`, after, now, handlerID, limit) {
+			if err != nil {
+				return err
+			}
+			at = append(at, r.int(0))
+		}
+		return nil
+	})
+	slices.Reverse(at)
+	return at, err
 }
 
 // WaitingHandlers counts what waits, by handler, those that are not configured

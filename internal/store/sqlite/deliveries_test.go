@@ -281,7 +281,7 @@ func TestListingChooses(t *testing.T) {
 	text, err := json.Marshal(w.listed(dwmon.DeliveryFilter{Checker: "b"})[1])
 	w.must(err)
 	inst, _ := w.Installation(w.ctx())
-	want := fmt.Sprintf(`{"key":"%s/b/%d/0","handler":"h","state":"waiting","attempts":1,"next_attempt_epoch":%d,"last_error":"busy"}`, inst, epoch0+120, epoch0)
+	want := fmt.Sprintf(`{"key":"%s/b/%d/0","handler":"h","state":"waiting","orphaned":false,"attempts":1,"next_attempt_epoch":%d,"last_error":"busy"}`, inst, epoch0+120, epoch0)
 	if string(text) != want {
 		t.Errorf("got %s, want %s", text, want)
 	}
@@ -350,6 +350,47 @@ func TestTooManyDeliveriesBecomeADigest(t *testing.T) {
 			t.Errorf("states %v and %v", got[0].State, got[1].State)
 		}
 	})
+}
+
+// Notices about a checker wait in its lane, and are no results.
+func TestNoticesOfCheckersCollapseApartFromResults(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.checker("a", epoch0, "UTC", line(1)), w.checker("b", epoch0, "UTC", line(1))
+	w.judge(a, minutes(epoch0+600, 10, dwmon.Bad), "h")
+	w.clock = time.Unix(epoch0+7200, 0)
+	notice := func(checker *dwmon.Progress, n int) {
+		for range n {
+			w.sql("INSERT INTO deliveries (handler_id, checker_id, payload, created) VALUES (1, ?, ?, ?)", checker.ID, []byte(`{"kind":"opened"}`), w.clock.UnixMicro())
+		}
+	}
+	notice(a, 3)
+	notice(b, 14)
+	w.judge(b, minutes(epoch0+7260, 5, dwmon.Good), "h")
+
+	n, err := w.CollapseDeliveries(w.ctx(), "h", 7, w.clock.UnixMicro())
+	w.must(err)
+	batch := w.next("h", 0, 100).Deliveries
+	if n != 25 || len(batch) != 8 || batch[0].Notice == nil || batch[0].Notice.Kind != "digest" {
+		t.Fatalf("%d collapsed, %d left with %+v in front", n, len(batch), batch[0])
+	}
+	want := "10 results and 15 notices of 2 checkers were not sent one by one, from 2025-06-16T00:10Z to 2025-06-16T02:00Z: 10 BAD, 0 UNKNOWN, 0 GOOD"
+	if got := batch[0].Notice.Summary; got != want {
+		t.Errorf("summary %q, want %q", got, want)
+	}
+	if got, want := batch[0].Notice.Detail, "a: 10 BAD, 0 UNKNOWN, 0 GOOD and 3 notices\nb: 12 notices\n"; got != want {
+		t.Errorf("detail %q, want %q", got, want)
+	}
+	for i, d := range batch[1:] {
+		if isNotice := d.Notice != nil; d.CheckerName != "b" || isNotice != (i < 2) {
+			t.Errorf("behind the digest, delivery %d of %s: %+v", i, d.CheckerName, d.Notice)
+		}
+	}
+	n, err = w.CollapseDeliveries(w.ctx(), "h", 3, w.clock.UnixMicro())
+	w.must(err)
+	grown := w.next("h", 0, 100).Deliveries[0].Notice.Summary
+	if n != 4 || !strings.HasPrefix(grown, "12 results and 17 notices of 2 checkers ") || !strings.HasSuffix(grown, "to 2025-06-16T02:02Z: 10 BAD, 0 UNKNOWN, 2 GOOD") {
+		t.Errorf("%d more collapsed; the digest says %q", n, grown)
+	}
 }
 
 // counting takes every result.

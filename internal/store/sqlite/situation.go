@@ -116,8 +116,6 @@ func (db *DB) ChangeIncidents(ctx context.Context, opens []dwmon.Incident, closi
 	})
 }
 
-
-
 // Tell stores notices with what they settle, all of it or nothing. The fence: what
 // a handler was told of an incident must be what the marks say; else dwmon.ErrTold.
 func (db *DB) Tell(ctx context.Context, t dwmon.Tellings) error {
