@@ -22,6 +22,10 @@ const (
 	DefaultTimeout     = 60 * time.Second
 	DefaultKeep        = 400 * 24 * time.Hour
 	DefaultKeepGood    = 30 * 24 * time.Hour
+	DefaultGroupWait   = 30 * time.Second
+
+	// MaxGroupWait bounds how long a notice may wait for company.
+	MaxGroupWait = time.Hour
 
 	// MaxCatchUp follows from the longest rewind, 14,400 minutes.
 	MaxCatchUp = 240 * time.Hour
@@ -53,6 +57,8 @@ type Config struct {
 
 	// Sources are the row getters by SOURCE.
 	Sources map[string]Source
+	// Alert is the rule of incidents for checkers that do not say otherwise.
+	Alert dwmon.AlertRule
 	// Handlers is nil where the configuration does not speak of handlers (`log` is
 	// meant), and empty where nobody is to be told.
 	Handlers []Handler
@@ -117,6 +123,24 @@ type Handler struct {
 	Settings Settings
 	// Rate bounds how often it is told; its zero is no bound.
 	Rate dwmon.Rate
+	// Match says of which checkers it is told; none: of all.
+	Match dwmon.Matchers
+	// CatchUp is empty where the default of On is meant.
+	CatchUp dwmon.CatchUpPolicy
+	// Unknown says whether it is told what is UNKNOWN; nil: as the plugin says.
+	Unknown *bool
+	// Corrections says that it is told of corrected verdicts.
+	Corrections bool
+	// Group is nil where each notice is told by itself.
+	Group *Group
+}
+
+// Group gathers notices.
+type Group struct {
+	// By names what they have in common: source, owner, folder, label.NAME.
+	By []string
+	// Wait is how long the first waits for others.
+	Wait time.Duration
 }
 
 // Heartbeat is a URL that is asked as long as dwmon does its work.

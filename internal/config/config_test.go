@@ -301,7 +301,7 @@ func TestConfigShowsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{fmt.Sprint(*c), fmt.Sprintf("%+v %#v %s %v %x %v", *c, *c, c.Handlers, c.Purger, c.Purger.Settings, c.Sources), fmt.Sprintf("%+v %#v %s %q", c.Heartbeat, *c.Heartbeat, c.Heartbeat.URL, c.Heartbeat.URL), log.String(), string(body)} {
+	for _, text := range []string{fmt.Sprint(*c), fmt.Sprintf("%+v %#v %v %v %x %v", *c, *c, c.Handlers, c.Purger, c.Purger.Settings, c.Sources), fmt.Sprintf("%+v %#v %v %q", c.Heartbeat, *c.Heartbeat, c.Heartbeat.URL, c.Heartbeat.URL), log.String(), string(body)} {
 		if strings.Contains(text, "hunter2") || strings.Contains(text, "68756e746572") || strings.Contains(text, "104 117 110") {
 			t.Errorf("the secret shows in %s", text)
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ func (l *loader) fields() []strictyaml.Field {
 		{Name: "history", Read: l.history},
 		{Name: "sources", Read: l.sources},
 		{Name: "handlers", Read: l.handlers},
+		{Name: "alert", Read: func(n *yaml.Node) { l.c.Alert = l.r.Alert(n, "alert").Over(dwmon.DefaultAlertRule) }},
 		{Name: "purger", Read: l.purger},
 		{Name: "calendars", Read: l.calendars},
 		{Name: "heartbeat", Read: l.heartbeat},
@@ -195,6 +197,15 @@ func (l *loader) handler(n *yaml.Node) Handler {
 		{Name: "on", Read: func(n *yaml.Node) { h.On = l.on(n) }},
 		{Name: "settings", Read: func(n *yaml.Node) { h.Settings = l.settings(n, "the handler's settings") }},
 		{Name: "rate", Read: func(n *yaml.Node) { h.Rate = l.rate(n) }},
+		{Name: "match", Read: func(n *yaml.Node) { h.Match = l.match(n) }},
+		{Name: "catch_up", Read: func(n *yaml.Node) { h.CatchUp = l.policy(n) }},
+		{Name: "unknown", Read: func(n *yaml.Node) {
+			if told, ok := l.r.Bool(n, "unknown"); ok {
+				h.Unknown = &told
+			}
+		}},
+		{Name: "corrections", Read: func(n *yaml.Node) { h.Corrections, _ = l.r.Bool(n, "corrections") }},
+		{Name: "group", Read: func(n *yaml.Node) { h.Group = l.group(n) }},
 	})
 	if n.Kind == yaml.MappingNode && !seen["plugin"] {
 		l.r.At(n, "a handler names no plugin", "write - {plugin: NAME}")
@@ -217,22 +228,68 @@ func (l *loader) handlerName(n *yaml.Node) string {
 }
 
 func (l *loader) on(n *yaml.Node) dwmon.On {
-	text, ok := l.r.Text(n, "on")
-	known := []string{string(dwmon.OnEvery), string(dwmon.OnBad), string(dwmon.OnChange)}
-	for _, on := range known {
-		if text == on {
-			return dwmon.On(on)
-		}
+	return dwmon.On(l.oneOf(n, "on", "for the plugin's own default", string(dwmon.OnEvery), string(dwmon.OnBad), string(dwmon.OnChange)))
+}
+
+// match reads the conditions under which a handler is told of a checker.
+func (l *loader) match(n *yaml.Node) (all dwmon.Matchers) {
+	nodes, ok := l.r.List(n, "match", "a list of conditions, such as [owner=payments, name=billing/**]")
+	if !ok {
+		return nil
 	}
-	if ok {
-		hint := "write " + strings.Join(known, ", ") + ", or remove the key for the plugin's own default"
-		if near, found := dwmon.Nearest(text, known); found {
-			hint = "did you mean " + near + "?"
+	for _, node := range nodes {
+		text, ok := l.r.Word(node, "a condition")
+		if !ok {
+			continue
 		}
-		l.r.At(n, fmt.Sprintf("on is %q", text), hint)
+		m, err := dwmon.ParseMatcher(text)
+		if err != nil {
+			l.r.At(node, err.Error(), "")
+			continue
+		}
+		all = append(all, m)
 	}
+	return all
+}
+
+func (l *loader) policy(n *yaml.Node) dwmon.CatchUpPolicy {
+	return dwmon.CatchUpPolicy(l.oneOf(n, "catch_up", "for the default: all with on: every, else digest",
+		string(dwmon.CatchUpAll), string(dwmon.CatchUpDigest), string(dwmon.CatchUpLatest), string(dwmon.CatchUpNone)))
+}
+
+// oneOf reads one of a few words; empty where it is another.
+func (l *loader) oneOf(n *yaml.Node, what, otherwise string, known ...string) string {
+	text, ok := l.r.Text(n, what)
+	if !ok || slices.Contains(known, text) {
+		return text
+	}
+	hint := "write " + strings.Join(known, ", ") + ", or remove the key " + otherwise
+	if near, found := dwmon.Nearest(text, known); found {
+		hint = "did you mean " + near + "?"
+	}
+	l.r.At(n, fmt.Sprintf("%s is %q", what, text), hint)
 	return ""
 }
+
+func (l *loader) group(n *yaml.Node) *Group {
+	g := &Group{Wait: DefaultGroupWait}
+	l.r.Fields(n, "group", []strictyaml.Field{
+		{Name: "by", Read: func(n *yaml.Node) {
+			for _, by := range l.r.Words(n, "group.by", "a list, such as [source]; [] groups everything together") {
+				if label, isLabel := strings.CutPrefix(by, "label."); !(isLabel && label != "") && !slices.Contains(groupBy, by) {
+					l.r.At(n, fmt.Sprintf("group.by: nothing is grouped by %q", by), "known are "+strings.Join(groupBy, ", ")+" and label.NAME")
+					continue
+				}
+				g.By = append(g.By, by)
+			}
+		}},
+		{Name: "wait", Read: func(n *yaml.Node) { g.Wait, _ = l.r.Duration(n, "group.wait", 0, MaxGroupWait) }},
+	})
+	return g
+}
+
+// groupBy is what notices told together may have in common, apart from labels.
+var groupBy = []string{"source", "owner", "folder"}
 
 func (l *loader) purger(n *yaml.Node) {
 	p := &Purger{Settings: emptySettings}

@@ -105,7 +105,7 @@ func Load(opts LoadOptions) (*Config, error) {
 	l := &loader{opts: opts, c: &Config{
 		Checks: opts.at(DefaultChecks), Plugins: opts.at(DefaultPlugins), DB: opts.at(DefaultDB),
 		Listen: DefaultListen, Timezone: time.Local, CatchUp: DefaultCatchUp, Spread: DefaultSpread,
-		History: History{Keep: DefaultKeep, KeepGood: DefaultKeepGood}, Sources: map[string]Source{}, secrets: &secrets{},
+		Alert: dwmon.DefaultAlertRule, History: History{Keep: DefaultKeep, KeepGood: DefaultKeepGood}, Sources: map[string]Source{}, secrets: &secrets{},
 	}}
 	l.readFile()
 	l.overrides()

@@ -14,6 +14,7 @@ import (
 
 	notify "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/dwmon/dwmon/internal/alerting"
 	"github.com/dwmon/dwmon/internal/deliver"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
@@ -51,6 +52,7 @@ type daemon struct {
 	parts     *parts
 	outbox    *parts // those that deliver
 	deliverer atomic.Pointer[deliver.Deliverer]
+	notifier  atomic.Pointer[alerting.Notifier]
 	engines   atomic.Pointer[engine.Engine]
 }
 
@@ -146,6 +148,11 @@ func (d *daemon) startParts(ctx context.Context) error {
 	if err := d.startOutbox(ctx); err != nil {
 		return err
 	}
+	notifier, err := d.newNotifier(ctx, func() { d.deliverer.Load().Wake() })
+	if err != nil {
+		return err
+	}
+	d.notifier.Store(notifier)
 	d.engines.Store(d.engine)
 	d.engine.SetJobs(d.catalog.jobs(d.routing))
 	ctx, cancel := context.WithCancel(ctx)
@@ -154,6 +161,7 @@ func (d *daemon) startParts(ctx context.Context) error {
 	if heart != nil {
 		d.parts.done.Go(func() { heart.Run(ctx) })
 	}
+	d.parts.done.Go(func() { notifier.Run(ctx) })
 	return nil
 }
 
@@ -173,6 +181,9 @@ func (d *daemon) observe(r engine.Report) {
 	d.metrics.passed(r)
 	if len(r.Results) > 0 {
 		d.deliverer.Load().Wake()
+	}
+	if len(r.Results) > 0 || r.Fetched {
+		d.notifier.Load().Wake()
 	}
 	d.logPass(r)
 	if r.Err != nil && !r.Held && r.Fetch.Err == nil && !errors.Is(r.Err, engine.ErrAhead) && !errors.Is(r.Err, context.Canceled) {
@@ -261,7 +272,9 @@ func (d *daemon) follow(ctx context.Context) error {
 		if err != nil {
 			d.log.Error("the checks folder could not be taken over", "error", err)
 		}
-		d.engines.Load().SetJobs(d.catalog.jobs(d.routing))
+		jobs := d.catalog.jobs(d.routing)
+		d.engines.Load().SetJobs(jobs)
+		d.notifier.Load().SetSubjects(d.subjects(jobs))
 		d.metrics.keep(d.catalog.names())
 		if again > 0 {
 			settle.Reset(again)

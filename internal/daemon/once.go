@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/dwmon/dwmon/internal/alerting"
 	"github.com/dwmon/dwmon/internal/deliver"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
@@ -84,6 +85,9 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 	report := &OnceReport{Passes: a.engine.Tick(ctx, now), Faults: a.catalog.faults()}
 	beaten := a.beatOnce(ctx, once, report)
 	defer beaten()
+	if err := a.notify(ctx, now); err != nil {
+		return report, err
+	}
 	if err := a.flush(ctx, now, once.DeliverFor, report); err != nil {
 		return report, err
 	}
@@ -108,6 +112,18 @@ func (a *assembly) checkClock(ctx context.Context, now time.Time, once OnceOptio
 	}
 	if seen && !once.Force && time.Until(now) > aheadAtMost {
 		return ErrAhead
+	}
+	return nil
+}
+
+// notify makes the notices that are due.
+func (a *assembly) notify(ctx context.Context, now time.Time) error {
+	n, err := a.newNotifier(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := n.Step(ctx, alerting.Look{Now: now, Hurry: true}); err != nil {
+		return fmt.Errorf("make notices: %w", err)
 	}
 	return nil
 }

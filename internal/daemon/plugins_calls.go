@@ -3,10 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/pluginhost"
@@ -50,9 +47,6 @@ type TrialRow struct {
 	Epoch      json.Number `json:"timestamp_epoch"`
 	AgeSeconds float64     `json:"age_seconds"`
 }
-
-// shownKeyBytes is how much of a key is shown.
-const shownKeyBytes = 200
 
 func (t *trial) tryGetter(ctx context.Context, settings []byte, g *GetterTrial) {
 	g.FirstRows = []TrialRow{}
@@ -123,7 +117,7 @@ func (t *trial) count(g *GetterTrial, b *dwmon.Batch) {
 		at += len(key)
 		when := time.UnixMicro(b.Micros[i]).UTC()
 		g.FirstRows = append(g.FirstRows, TrialRow{
-			Key: shownKey(key), Time: when.Format(time.RFC3339Nano), Epoch: dwmon.Seconds(b.Micros[i]), AgeSeconds: seconds(t.now.Sub(when)),
+			Key: dwmon.ShownKey(key), Time: when.Format(time.RFC3339Nano), Epoch: dwmon.Seconds(b.Micros[i]), AgeSeconds: seconds(t.now.Sub(when)),
 		})
 	}
 }
@@ -139,30 +133,6 @@ func (t *trial) summarise(g *GetterTrial, s *dwmon.FetchSummary) {
 		ahead := seconds(time.Until(time.UnixMicro(*s.SourceNow)))
 		g.ClockAheadSeconds = &ahead
 	}
-}
-
-// shownKey writes what is no text, or would move a terminal's cursor, as \xHH.
-func shownKey(key []byte) string {
-	var b strings.Builder
-	cut := len(key) > shownKeyBytes
-	if cut {
-		key = key[:shownKeyBytes]
-	}
-	for len(key) > 0 {
-		r, size := utf8.DecodeRune(key)
-		if r == utf8.RuneError && size < 2 || r < ' ' || r == 0x7f {
-			for _, c := range key[:size] {
-				fmt.Fprintf(&b, `\x%02X`, c)
-			}
-		} else {
-			b.WriteRune(r)
-		}
-		key = key[size:]
-	}
-	if cut {
-		b.WriteString("…")
-	}
-	return b.String()
 }
 
 // HandlerTrial is one result that was told.

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -50,24 +49,6 @@ func TestATestResultIsPlausible(t *testing.T) {
 			rt.Fatal("the checker's own labels were changed")
 		}
 	})
-}
-
-// TestShownKeysMoveNoCursor: whatever a key holds, it is shown as text on one line.
-func TestShownKeysMoveNoCursor(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		shown := shownKey(rapid.SliceOf(rapid.Byte()).Draw(rt, "key"))
-		if !utf8.ValidString(shown) || strings.ContainsFunc(shown, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			rt.Fatalf("%q", shown)
-		}
-	})
-	for key, want := range map[string]string{"plain": "plain", "a\tb": `a\x09b`, "\xff": `\xFF`, "日本": "日本", "\x1b[2J": `\x1B[2J`} {
-		if got := shownKey([]byte(key)); got != want {
-			t.Errorf("%q: %q", key, got)
-		}
-	}
-	if got := shownKey([]byte(strings.Repeat("k", 1000))); len(got) > 250 || !strings.HasSuffix(got, "…") {
-		t.Errorf("%d bytes", len(got))
-	}
 }
 
 // TestWhoseSettings: those of the source that the checker names, of the one handler,

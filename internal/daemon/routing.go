@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,9 +41,9 @@ type routing struct {
 
 // handler is a configured check handler.
 type handler struct {
+	config.Handler
 	route  dwmon.Route
 	serves dwmon.CheckHandler
-	rate   dwmon.Rate
 }
 
 // namedPlugins are the plugins without whose answer handlers and purger cannot be
@@ -101,17 +102,20 @@ func (r *routing) configured() []config.Handler {
 }
 
 func (r *routing) addHandler(h config.Handler) {
-	route := dwmon.Route{Handler: h.Name, On: h.On}
+	route := dwmon.Route{Handler: h.Name, On: h.On, CatchUp: h.CatchUp, Corrections: h.Corrections}
 	if p := r.need(h.Plugin, pluginhost.CheckHandler, "handler "+h.Name); p != nil {
-		if route.On == "" {
-			route.On = p.DefaultOn
+		route.On = cmp.Or(route.On, p.DefaultOn)
+		route.Unknown, route.Notices = slices.Contains(p.Statuses, dwmon.Unknown), p.Notices
+		if !p.Notices && (h.Corrections || h.Group != nil) {
+			r.faults = append(r.faults, fmt.Sprintf("handler %s: plugin %s takes no notices: `group` and `corrections` do nothing", h.Name, h.Plugin))
 		}
-		route.Unknown = slices.Contains(p.Statuses, dwmon.Unknown)
 	}
-	if route.On == "" {
-		route.On = dwmon.OnEvery
+	route.On = cmp.Or(route.On, dwmon.OnEvery)
+	if h.Unknown != nil {
+		route.Unknown = *h.Unknown
 	}
-	r.handlers[h.Name] = handler{route: route, serves: r.host.CheckHandler(r.spec(h.Plugin, h.Settings, 0)), rate: h.Rate}
+	route.CatchUp = cmp.Or(route.CatchUp, route.On.CatchUp())
+	r.handlers[h.Name] = handler{Handler: h, route: route, serves: r.host.CheckHandler(r.spec(h.Plugin, h.Settings, 0))}
 	r.order = append(r.order, h.Name)
 }
 
@@ -162,19 +166,33 @@ func (r *routing) job(c *dwmon.Checker) (job *engine.Job, faults []string) {
 		faults = append(faults, err.Error())
 	}
 	job.Source.Name = c.ShownSource()
-	names := r.order
-	if c.Options.Handlers != nil {
-		names = c.Options.Handlers
+	job.Alert = c.Options.Alert.Over(r.cfg.Alert)
+	routes, unknown := r.routes(c)
+	job.Routes = routes
+	return job, append(faults, unknown...)
+}
+
+// routes are the handlers that are told of a checker: those that its file names,
+// else those whose conditions it meets.
+func (r *routing) routes(c *dwmon.Checker) (routes []dwmon.Route, faults []string) {
+	if c.Options.Handlers == nil {
+		subject := c.Subject()
+		for _, name := range r.order {
+			if h := r.handlers[name]; h.Match.Match(subject) {
+				routes = append(routes, h.route)
+			}
+		}
+		return routes, nil
 	}
-	for _, name := range names {
+	for _, name := range c.Options.Handlers {
 		h, ok := r.handlers[name]
 		if !ok {
 			faults = append(faults, fmt.Sprintf("OPTIONS handlers: no handler is named %s; there are: %s", name, list(r.order)))
 			continue
 		}
-		job.Routes = append(job.Routes, h.route)
+		routes = append(routes, h.route)
 	}
-	return job, faults
+	return routes, faults
 }
 
 // unserved is the row getter of a SOURCE that nobody serves.
@@ -286,7 +304,7 @@ func withZone(s config.Source) ([]byte, error) {
 func (r *routing) deliverers() map[string]deliver.Handler {
 	all := make(map[string]deliver.Handler, len(r.handlers))
 	for name, h := range r.handlers {
-		all[name] = deliver.Handler{CheckHandler: h.serves, Rate: h.rate}
+		all[name] = deliver.Handler{CheckHandler: h.serves, Rate: h.Rate}
 	}
 	return all
 }

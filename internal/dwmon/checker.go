@@ -47,6 +47,11 @@ func (c *Checker) ShownSource() string {
 	return password.ReplaceAllString(c.Source, "$1:…@")
 }
 
+// Subject is the checker as matchers look at it.
+func (c *Checker) Subject() SilenceSubject {
+	return SilenceSubject{Checker: c.Name, Owner: c.Options.Owner, Source: c.ShownSource(), Labels: c.Options.Labels}
+}
+
 // Zone is the time zone in which the checker's hours, minutes and days are
 // meant: its own, else the daemon's.
 func (c *Checker) Zone(daemon *time.Location) *time.Location {
@@ -93,6 +98,7 @@ type Options struct {
 	// Calendar, Keys and Template are kept as written: holiday calendars, privacy and
 	// notices.
 	Calendar []string
+	HideKeys bool
 	Keys     string
 	Template string
 }

@@ -111,6 +111,15 @@ const (
 	OnChange On = "change"
 )
 
+// CatchUp is what a handler is told of results that were caught up unless it says
+// otherwise: all where it wants every result, else a digest.
+func (o On) CatchUp() CatchUpPolicy {
+	if o == OnEvery {
+		return CatchUpAll
+	}
+	return CatchUpDigest
+}
+
 // Route is one handler that a checker's results may go to.
 type Route struct {
 	// Handler is the handler's name in the configuration.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Limits on rows.
@@ -31,6 +33,34 @@ type Batch struct {
 	Lengths []uint32
 	// Micros are the rows' timestamps, microseconds since the epoch.
 	Micros []int64
+}
+
+// shownKeyBytes is how much of a key is shown.
+const shownKeyBytes = 200
+
+// ShownKey is a key for people: what is no text, or would move a terminal's cursor,
+// is written \xHH, and a long one is cut.
+func ShownKey(key []byte) string {
+	var b strings.Builder
+	cut := len(key) > shownKeyBytes
+	if cut {
+		key = key[:shownKeyBytes]
+	}
+	for len(key) > 0 {
+		r, size := utf8.DecodeRune(key)
+		if r == utf8.RuneError && size < 2 || r < ' ' || r == 0x7f {
+			for _, c := range key[:size] {
+				fmt.Fprintf(&b, `\x%02X`, c)
+			}
+		} else {
+			b.WriteRune(r)
+		}
+		key = key[size:]
+	}
+	if cut {
+		b.WriteString("…")
+	}
+	return b.String()
 }
 
 // Rows is the number of rows in the batch.

@@ -2,8 +2,10 @@ package dwmon
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -227,5 +229,22 @@ func TestZoneShift(t *testing.T) {
 				t.Errorf("shift %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestShownKeysMoveNoCursor(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		shown := ShownKey(rapid.SliceOf(rapid.Byte()).Draw(rt, "key"))
+		if !utf8.ValidString(shown) || strings.ContainsFunc(shown, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			rt.Fatalf("%q", shown)
+		}
+	})
+	for key, want := range map[string]string{"plain": "plain", "a\tb": `a\x09b`, "\xff": `\xFF`, "日本": "日本", "\x1b[2J": `\x1B[2J`} {
+		if got := ShownKey([]byte(key)); got != want {
+			t.Errorf("%q: %q", key, got)
+		}
+	}
+	if got := ShownKey([]byte(strings.Repeat("k", 1000))); len(got) > 250 || !strings.HasSuffix(got, "…") {
+		t.Errorf("%d bytes", len(got))
 	}
 }

@@ -1,0 +1,269 @@
+package alerting
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/notice"
+)
+
+const (
+	windowsTold = 24
+	formerTold  = 4
+	keysTold    = 3
+)
+
+// writer makes notices of what is due.
+type writer struct {
+	*Notifier
+	ctx    context.Context
+	looker *looker
+	hurry  bool
+	told   dwmon.Tellings
+}
+
+func (w *writer) write() error {
+	w.catchUps()
+	single, groups := w.sort()
+	for i := range single {
+		n, err := w.compose(&single[i])
+		if err != nil {
+			return err
+		}
+		w.add(&single[i], n)
+	}
+	for _, g := range groups {
+		if err := w.group(g); err != nil {
+			return err
+		}
+	}
+	return w.corrections()
+}
+
+// sort parts the actions into those that are told by themselves, and groups.
+func (w *writer) sort() (single []action, groups [][]action) {
+	at := map[string]int{}
+	for _, a := range w.looker.actions {
+		g := w.looker.world.Handlers[a.handler].Group
+		if g == nil {
+			single = append(single, a)
+			continue
+		}
+		key := a.handler + "\x00" + g.key(&a)
+		if _, known := at[key]; !known {
+			at[key] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[at[key]] = append(groups[at[key]], a)
+	}
+	return single, groups
+}
+
+// add stores a notice about one incident. Its lane is the checker's, so that what
+// is told of a checker comes in order.
+func (w *writer) add(a *action, n dwmon.Notice) {
+	d := dwmon.NoticeDelivery{Handler: a.handler, CheckerID: a.incident.CheckerID, Notice: n, Marks: []dwmon.Mark{a.mark()}}
+	if a.incident.LineID != 0 {
+		d.Minute, d.LineID, d.LineIndex = w.minute(a), a.incident.LineID, a.incident.LineIndex
+	}
+	w.told.Deliveries = append(w.told.Deliveries, d)
+}
+
+func (a *action) mark() dwmon.Mark {
+	return dwmon.Mark{Incident: a.incident.ID, Before: a.before, After: a.after}
+}
+
+// group tells what is due of a group in one notice, once the first of it has
+// waited for long enough.
+func (w *writer) group(actions []action) error {
+	handler := w.looker.world.Handlers[actions[0].handler]
+	first := slices.MinFunc(actions, func(a, b action) int { return cmp.Compare(a.at, b.at) }).at
+	if due := first + handler.Group.Wait.Microseconds(); due > w.looker.now && !w.hurry {
+		w.looker.wake(due)
+		return nil
+	}
+	d := dwmon.NoticeDelivery{Handler: actions[0].handler}
+	notices := make([]dwmon.Notice, len(actions))
+	for i := range actions {
+		var err error
+		if notices[i], err = w.compose(&actions[i]); err != nil {
+			return err
+		}
+		d.Marks = append(d.Marks, actions[i].mark())
+	}
+	d.Notice = notices[0]
+	if len(notices) > 1 {
+		d.Notice = notice.Group(notices, w.looker.now)
+	}
+	// Its lane is that of no checker, even for a single one: the next notice about
+	// the same checker may come in company.
+	w.told.Deliveries = append(w.told.Deliveries, d)
+	return nil
+}
+
+// minute is the last minute that a notice about a line's incident speaks of.
+func (w *writer) minute(a *action) int64 {
+	switch {
+	case a.incident.Closed != nil && a.kind == dwmon.NoticeRecovered:
+		return *a.incident.Closed
+	case a.kind == dwmon.NoticeRepeated && a.incident.Settled != nil:
+		return *a.incident.Settled
+	}
+	return a.incident.Opened
+}
+
+// compose writes one notice.
+func (w *writer) compose(a *action) (dwmon.Notice, error) {
+	d := notice.Data{
+		Kind: a.kind, Installation: w.opts.Installation, Incident: a.incident.Incident, Times: a.before.Told, Zone: time.UTC, Now: w.looker.now,
+	}
+	if a.kind != dwmon.NoticeRecovered {
+		d.Incident.Closed, d.Incident.End = nil, ""
+	}
+	if a.incident.Subject == dwmon.SubjectSource {
+		d.Names = w.looker.failing(a.incident.Source)
+	}
+	if a.subject != nil {
+		d.Checker, d.Zone = a.subject.Checker, a.subject.Zone
+		if err := w.evidence(a, &d); err != nil {
+			return dwmon.Notice{}, err
+		}
+	}
+	return w.words(a.handler, a.subject, d), nil
+}
+
+// evidence reads what the store knows of the line.
+func (w *writer) evidence(a *action, d *notice.Data) error {
+	if a.incident.LineID == 0 {
+		return nil
+	}
+	q := dwmon.LineQuery{
+		CheckerID: a.incident.CheckerID, LineID: a.incident.LineID, Since: a.incident.Opened, Minute: w.minute(a),
+		Windows: windowsTold, Former: formerTold, Keys: keysTold,
+	}
+	line := slices.IndexFunc(a.subject.Checker.Lines, func(r dwmon.Requirement) bool { return r.Identity() == a.incident.Requirement })
+	if line >= 0 {
+		q.Requirement = a.subject.Checker.Lines[line]
+	} else { // it was edited: its windows are not known any more
+		q.Former, q.Keys = 0, 0
+	}
+	if a.subject.Checker.Options.HideKeys {
+		q.Keys = 0
+	}
+	e, err := w.opts.Store.LineEvidence(w.ctx, q)
+	if err != nil {
+		return fmt.Errorf("checker %s: read what a notice tells: %w", a.incident.Checker, err)
+	}
+	d.Result, d.Checks, d.Bad, d.Windows = e.Result, e.Checks, e.Bad, e.Windows
+	for i, count := range e.Former {
+		d.Former = append(d.Former, notice.Former{WeeksAgo: i + 1, Count: count})
+	}
+	d.Newest, d.Oldest = shown(e.Newest), shown(e.Oldest)
+	return nil
+}
+
+func shown(keys [][]byte) (texts []string) {
+	for _, k := range keys {
+		texts = append(texts, dwmon.ShownKey(k))
+	}
+	return texts
+}
+
+// words composes a notice and lets the user's words replace ours: the checker's go
+// before the handler's.
+func (w *writer) words(handler string, s *Subject, d notice.Data) dwmon.Notice {
+	n := notice.Compose(d)
+	t := w.looker.world.Handlers[handler].Template
+	if s != nil {
+		t = s.Template.Over(t)
+	}
+	if t == nil {
+		return n
+	}
+	if err := t.Apply(&n, d); err != nil {
+		w.opts.Log.Warn("a template could not be applied: the notice has the words of dwmon", "handler", handler, "checker", n.Checker, "error", err)
+	}
+	return n
+}
+
+// catchUps tells what was made up for, one digest for each checker and handler,
+// once the checker is up to date.
+func (w *writer) catchUps() {
+	joined := map[string]*dwmon.CatchUp{}
+	ids := map[string][]int64{}
+	var names []string
+	for _, c := range w.looker.situation.CatchUps {
+		ids[c.Checker] = append(ids[c.Checker], c.ID)
+		if j := joined[c.Checker]; j != nil {
+			j.Join(c)
+			continue
+		}
+		joined[c.Checker] = &c
+		names = append(names, c.Checker)
+	}
+	for _, name := range names {
+		if w.catchUp(joined[name]) {
+			w.told.CatchUps = append(w.told.CatchUps, ids[name]...)
+		}
+	}
+}
+
+func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
+	l := w.looker
+	s, known := l.world.Subjects[c.Checker]
+	if !known {
+		return true
+	}
+	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From, CatchUp: true}, Settled: c.Settled}
+	if l.behind(i) {
+		return false
+	}
+	if l.silenced(s.Checker.Subject(), i) {
+		return true
+	}
+	for _, route := range s.Routes {
+		if route.CatchUp != dwmon.CatchUpDigest || !route.Notices || c.Bad == 0 && !route.Unknown {
+			continue
+		}
+		n := w.words(route.Handler, &s, notice.Data{
+			Kind: dwmon.NoticeDigest, Installation: w.opts.Installation, Checker: s.Checker, Zone: s.Zone, Now: l.now,
+			CatchUp: &notice.CatchUp{CatchUp: *c, State: l.state(c.CheckerID)},
+		})
+		w.told.Deliveries = append(w.told.Deliveries, dwmon.NoticeDelivery{Handler: route.Handler, CheckerID: w.laneOf(route.Handler, c.CheckerID), Notice: n})
+	}
+	return true
+}
+
+// laneOf is the lane of a checker's notices: none for a handler that groups.
+func (w *writer) laneOf(handler string, checkerID int64) int64 {
+	if w.looker.world.Handlers[handler].Group != nil {
+		return 0
+	}
+	return checkerID
+}
+
+// state is the worst of what is open of a checker; GOOD where nothing is.
+func (l *looker) state(checkerID int64) dwmon.State {
+	state := dwmon.StateGood
+	for k := range l.situation.Incidents {
+		i := &l.situation.Incidents[k]
+		if i.CheckerID != checkerID || i.Closed != nil {
+			continue
+		}
+		is := dwmon.StateUnknown
+		if i.Subject == dwmon.SubjectCount {
+			is = dwmon.StateBad
+		}
+		if is.Worse(state) {
+			state = is
+		}
+	}
+	return state
+}
+
+// corrections is filled in by the store's corrections.
+func (w *writer) corrections() error { return nil }

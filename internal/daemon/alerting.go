@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/dwmon/dwmon/internal/alerting"
+	"github.com/dwmon/dwmon/internal/engine"
+)
+
+// newNotifier makes the notifier of the present configuration.
+func (a *assembly) newNotifier(ctx context.Context, wake func()) (*alerting.Notifier, error) {
+	installation, err := a.db.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	world := alerting.World{Subjects: a.subjects(a.catalog.jobs(a.routing)), Handlers: map[string]alerting.Handler{}}
+	for name, h := range a.routing.handlers {
+		told := alerting.Handler{Route: h.route}
+		if h.Group != nil {
+			told.Group = &alerting.Group{By: h.Group.By, Wait: h.Group.Wait}
+		}
+		world.Handlers[name] = told
+	}
+	return alerting.New(alerting.Options{Store: a.db, Installation: installation, Wake: wake, Log: a.log}, world), nil
+}
+
+// subjects are the checkers as notices need them.
+func (a *assembly) subjects(jobs []*engine.Job) map[string]alerting.Subject {
+	subjects := make(map[string]alerting.Subject, len(jobs))
+	for _, j := range jobs {
+		subjects[j.Checker.Name] = alerting.Subject{
+			Checker: j.Checker, Source: j.Source.Name, Zone: j.Checker.Zone(a.cfg.Timezone), Alert: j.Alert, Routes: j.Routes,
+		}
+	}
+	return subjects
+}
