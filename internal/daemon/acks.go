@@ -88,7 +88,9 @@ func acknowledge(ctx context.Context, db *sqlite.DB, cfg *config.Config, r AckRe
 
 // ackLine says what became of one incident.
 func ackLine(i *dwmon.Incident, ack *dwmon.Ack, remove bool, zone *time.Location) string {
-	at := func(seconds int64) string { return time.Unix(seconds, 0).In(zone).Format(dwmon.LocalTimeLayout + " MST") }
+	at := func(seconds int64) string {
+		return time.Unix(seconds, 0).In(zone).Format(dwmon.LocalTimeLayout + " MST")
+	}
 	what := fmt.Sprintf("incident %d (%s, since %s)", i.ID, aboutWhat(i), at(i.Opened))
 	switch {
 	case remove:

@@ -125,7 +125,9 @@ func covered(s *dwmon.Silence, subjects []dwmon.SilenceSubject) []string {
 
 // whenSilent says when a silence holds.
 func whenSilent(s *dwmon.Silence, zone *time.Location) string {
-	at := func(micros int64) string { return time.UnixMicro(micros).In(zone).Format(dwmon.LocalTimeLayout + " MST") }
+	at := func(micros int64) string {
+		return time.UnixMicro(micros).In(zone).Format(dwmon.LocalTimeLayout + " MST")
+	}
 	var parts []string
 	if s.Recurrence != nil {
 		zone = s.Recurrence.Zone
