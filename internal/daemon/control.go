@@ -96,6 +96,8 @@ func (d *daemon) control(ctx context.Context, group *sync.WaitGroup) error {
 	handle(mux, "POST /v1/deliveries/retry", d.retryDeliveries)
 	handle(mux, "POST /v1/deliveries/drop", d.dropDeliveries)
 	handle(mux, "POST /v1/plugins", d.listPlugins)
+	d.controlSilences(mux)
+	d.controlAcks(mux)
 	serve(ctx, group, d, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, l)
 	return nil
 }
@@ -160,12 +162,12 @@ func ask[A any](ctx context.Context, socket, path string, q any) (a A, err error
 }
 
 // write does a change through the running daemon, else under the lock.
-func write(ctx context.Context, cfg *config.Config, path string, q any, direct func(context.Context, *sqlite.DB) (Outcome, error)) (out Outcome, err error) {
+func write[A any](ctx context.Context, cfg *config.Config, path string, q any, direct func(context.Context, *sqlite.DB) (A, error)) (out A, err error) {
 	lock, err := sqlite.AcquireLock(cfg.DB)
 	var held *sqlite.ErrLocked
 	switch {
 	case errors.As(err, &held) && held.Holder.Socket != "":
-		return ask[Outcome](ctx, held.Holder.Socket, path, q)
+		return ask[A](ctx, held.Holder.Socket, path, q)
 	case err != nil:
 		return out, &EnvironmentError{err}
 	}

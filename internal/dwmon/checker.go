@@ -43,9 +43,9 @@ var password = regexp.MustCompile(`(://[^/?#@:]*):[^/?#@]*@`)
 
 // ShownSource is SOURCE for people, results and labels: without the password of a
 // URL.
-func (c *Checker) ShownSource() string {
-	return password.ReplaceAllString(c.Source, "$1:…@")
-}
+func (c *Checker) ShownSource() string { return withoutPassword(c.Source) }
+
+func withoutPassword(source string) string { return password.ReplaceAllString(source, "$1:…@") }
 
 // Subject is the checker as matchers look at it.
 func (c *Checker) Subject() SilenceSubject {

@@ -104,8 +104,12 @@ func ParseMatchers(texts []string) (Matchers, error) {
 const matcherForm = "write name=PATTERN, owner=O, source=S or label.KEY=VALUE, each with = or !="
 
 // ParseMatcher reads a matcher: KEY=VALUE or KEY!=VALUE. White space around key and
-// value does not count. The error is one line that says how to mend it.
+// value does not count. A source may be written as in the file: the password of a
+// URL is left out, as in ShownSource. The error is one line that says how to mend it.
 func ParseMatcher(text string) (Matcher, error) {
+	if strings.HasPrefix(strings.TrimSpace(text), matchSource) {
+		text = withoutPassword(text)
+	}
 	key, value, found := strings.Cut(text, "=")
 	if !found {
 		return Matcher{}, fmt.Errorf("the matcher %q compares nothing: %s", text, matcherForm)

@@ -83,6 +83,17 @@ func TestGlobs(t *testing.T) {
 	}
 }
 
+func TestMatcherOfASourceHoldsNoPassword(t *testing.T) {
+	c := Checker{Source: "postgres://ann:secret@db/shop"}
+	m, err := ParseMatcher("source = " + c.Source)
+	if err != nil || strings.Contains(m.String(), "secret") || !m.Match(SilenceSubject{Checker: "a", Source: c.ShownSource()}) {
+		t.Errorf("the matcher is %v, %v", m, err)
+	}
+	if _, err := ParseMatcher("source==" + c.Source); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // naiveGlob writes the pattern as a regular expression.
 func naiveGlob(pattern, name string) bool {
 	folders := regexp.MustCompile(`(^|/)\*\*/`)

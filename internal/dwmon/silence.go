@@ -12,7 +12,7 @@ var (
 	// ErrNoSilence says that there is no silence of an id.
 	ErrNoSilence = errors.New("there is no such silence")
 	// ErrSilenceOver says that a silence cannot be ended, for it is over.
-	ErrSilenceOver = errors.New("the silence is over")
+	ErrSilenceOver = errors.New("it is over already")
 )
 
 // Silence says of whose trouble nobody is told for a while. Checks go on, and so do
@@ -127,8 +127,8 @@ type SilenceView struct {
 	Silence
 	// Now is the time, microseconds since the epoch.
 	Now int64
-	// Covers names the checkers that it is about.
-	Covers []string
+	// Checkers names those that it is about.
+	Checkers []string
 }
 
 // MarshalJSON writes the object of `silence list --json`.
@@ -141,7 +141,7 @@ func (v SilenceView) MarshalJSON() ([]byte, error) {
 	if r := v.Recurrence; r != nil {
 		every, zone = textOrNull(r.Every()), textOrNull(r.Zone.String())
 	}
-	covers := v.Covers
+	covers := v.Checkers
 	if covers == nil {
 		covers = []string{}
 	}

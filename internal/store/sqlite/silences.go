@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -99,24 +98,31 @@ func (db *DB) AddSilence(ctx context.Context, s dwmon.Silence) (id int64, err er
 // all.
 func (db *DB) EndSilence(ctx context.Context, at int64, ids ...int64) error {
 	return db.write(ctx, func(tx *Tx) error {
-		var wrong []error
+		var wrong error
+		refuse := func(id int64, err error) {
+			err = fmt.Errorf("silence %d: %w", id, err)
+			if wrong != nil {
+				err = fmt.Errorf("%w; %w", wrong, err)
+			}
+			wrong = err
+		}
 		for _, id := range ids {
 			r, err := tx.one("SELECT "+silenceOver+" FROM silences WHERE id = ?2", at, id)
 			switch {
 			case err != nil:
 				return err
 			case r == nil:
-				wrong = append(wrong, fmt.Errorf("silence %d: %w", id, dwmon.ErrNoSilence))
+				refuse(id, dwmon.ErrNoSilence)
 				continue
 			case r.bool(0):
-				wrong = append(wrong, fmt.Errorf("silence %d: %w", id, dwmon.ErrSilenceOver))
+				refuse(id, dwmon.ErrSilenceOver)
 				continue
 			}
 			if _, err := tx.exec("UPDATE silences SET ended = ? WHERE id = ?", at, id); err != nil {
 				return err
 			}
 		}
-		return errors.Join(wrong...)
+		return wrong
 	})
 }
 
