@@ -133,7 +133,9 @@ func TestDeliveriesByHand(t *testing.T) {
 	for _, d := range dead {
 		keys = append(keys, d.Key)
 	}
-	w.await("what was dead is told", func() bool { return len(w.deliveries("--state", "dead")) == 0 && len(w.deliveries("--state", "waiting")) == 0 })
+	w.await("what was dead is told", func() bool {
+		return len(w.deliveries("--state", "dead")) == 0 && len(w.deliveries("--state", "waiting")) == 0
+	})
 	// A minute that came between the two commands was told before.
 	got := slices.DeleteFunc(w.toldKeys(), func(k string) bool { return !slices.Contains(keys, k) })
 	if !slices.Equal(got, keys) {
