@@ -113,10 +113,14 @@ func (a *assembly) markHandlers(ctx context.Context) {
 // they can be served at present. Without `handlers` it speaks of those that may stand
 // in for them: a plugin that is broken today is not a handler that was removed.
 func (r *routing) configuredNames() []string {
-	if r.cfg.Handlers != nil {
-		return r.order
+	var names []string
+	for _, h := range r.cfg.Handlers {
+		names = append(names, h.Name)
 	}
-	names := []string{defaultHandler}
+	if r.cfg.Handlers != nil {
+		return names
+	}
+	names = append(names, defaultHandler)
 	if slices.Contains(r.yourOrg().kinds, pluginhost.CheckHandler) {
 		names = append(names, pythonPlugin)
 	}

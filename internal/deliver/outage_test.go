@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,9 +22,13 @@ type lived struct {
 	fails func(ctx context.Context, since time.Duration) error
 }
 
-// live lets a few checkers have a verdict each minute, told to all handlers, for so
-// long, and then as long again without verdicts.
-func live(t *testing.T, handlers map[string]*lived, minutes int, change func(*Options)) *mapStore {
+// verdicts is how many each of the three checkers has in the day that live lasts, one
+// every five minutes.
+const verdicts = 24 * 12
+
+// live lets three checkers have verdicts for a day, told to all handlers, and then
+// lets a day go by without any.
+func live(t *testing.T, handlers map[string]*lived, change func(*Options)) *mapStore {
 	t.Helper()
 	s := &mapStore{}
 	begin := time.Now()
@@ -48,16 +53,16 @@ func live(t *testing.T, handlers map[string]*lived, minutes int, change func(*Op
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	for range minutes {
+	for range verdicts {
 		for lane := int64(1); lane <= 3; lane++ {
 			for name := range handlers {
 				s.add(name, lane, time.Now())
 			}
 		}
 		d.Wake()
-		time.Sleep(time.Minute)
+		time.Sleep(5 * time.Minute)
 	}
-	time.Sleep(time.Duration(minutes) * time.Minute)
+	time.Sleep(24 * time.Hour)
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -93,8 +98,6 @@ func wantOrder(t *testing.T, name string, told []*row) {
 	}
 }
 
-const day = 24 * 60 // minutes
-
 func hangs(ctx context.Context, _ time.Duration) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -113,24 +116,24 @@ func TestADayOfOutages(t *testing.T) {
 				return fails(ctx, since)
 			}
 		}
-		refused := 0
+		var refused atomic.Int64
 		handlers := map[string]*lived{
 			"well":  {},
 			"hangs": {fails: for6h(hangs)},
 			"down":  {fails: for6h(func(context.Context, time.Duration) error { return down() })},
 			"fails": {fails: for6h(func(context.Context, time.Duration) error { return errors.New("500") })},
 			"refuses": {fails: for6h(func(context.Context, time.Duration) error {
-				refused++
+				refused.Add(1)
 				return never()
 			})},
 		}
-		s := live(t, handlers, day, nil)
+		s := live(t, handlers, nil)
 		for name, h := range handlers {
 			told := s.told(name, h.recorder)
 			wantOrder(t, name, told)
-			want := 3 * day
+			want := 3 * verdicts
 			if name == "refuses" {
-				want -= refused
+				want -= int(refused.Load())
 			}
 			if len(told) != want {
 				t.Errorf("handler %s was told %d of %d", name, len(told), want)
@@ -147,10 +150,10 @@ func TestADayOfOutages(t *testing.T) {
 			}
 		}
 		// A permanent error is dead at once, and the next goes on: one try each.
-		if got := handlers["refuses"].calls(); got != 3*day || refused != 3*18*60+3 && refused != 3*18*60 {
-			t.Errorf("%d calls to the one that refuses, %d refused", got, refused)
+		if got := handlers["refuses"].calls(); got != 3*verdicts || refused.Load() != 3*(18*12+1) && refused.Load() != 3*18*12 {
+			t.Errorf("%d calls to the one that refuses, %d refused", got, refused.Load())
 		}
-		if n := handlers["down"].calls(); n > 3*day+600 {
+		if n := handlers["down"].calls(); n > 3*verdicts+600 {
 			t.Errorf("%d calls to the one that was down", n)
 		}
 	})
@@ -171,7 +174,7 @@ func TestADayOfOutagesWithADigest(t *testing.T) {
 					}
 					return fails(ctx, since)
 				}}
-				s := live(t, map[string]*lived{"h": h}, day, func(o *Options) { o.Keep = 100 })
+				s := live(t, map[string]*lived{"h": h}, func(o *Options) { o.Keep = 100 })
 				told := s.told("h", h.recorder)
 				results := slices.DeleteFunc(slices.Clone(told), func(r *row) bool { return r.Notice != nil })
 				wantOrder(t, "h", results)
@@ -186,10 +189,10 @@ func TestADayOfOutagesWithADigest(t *testing.T) {
 					}
 				}
 				states := s.states()
-				if states[dwmon.DeliveryWaiting] != 0 || states[dwmon.DeliveryDead] != 0 || digested != states[dwmon.DeliveryCollapsed] || digested+len(results) != 3*day {
-					t.Errorf("%v: %d sent and %d in digests, want %d in all", states, len(results), digested, 3*day)
+				if states[dwmon.DeliveryWaiting] != 0 || states[dwmon.DeliveryDead] != 0 || digested != states[dwmon.DeliveryCollapsed] || digested+len(results) != 3*verdicts {
+					t.Errorf("%v: %d sent and %d in digests, want %d in all", states, len(results), digested, 3*verdicts)
 				}
-				if len(results) > 200 || digested == 0 {
+				if len(results) > 110 || digested == 0 {
 					t.Errorf("%d results were sent after a day with room for 100", len(results))
 				}
 				for _, r := range results {
