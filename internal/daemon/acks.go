@@ -39,6 +39,7 @@ func (d *daemon) controlAcks(mux *http.ServeMux) {
 			out, err = acknowledge(ctx, d.db, d.cfg, r, time.Now())
 			return err
 		})
+		d.lookAgain()
 		return out, err
 	})
 }

@@ -34,3 +34,10 @@ func (a *assembly) subjects(jobs []*engine.Job) map[string]alerting.Subject {
 	}
 	return subjects
 }
+
+// lookAgain says that something was committed that notices may hang on.
+func (d *daemon) lookAgain() {
+	if n := d.notifier.Load(); n != nil { // else the first look is still to come
+		n.Wake()
+	}
+}

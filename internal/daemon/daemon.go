@@ -183,7 +183,7 @@ func (d *daemon) observe(r engine.Report) {
 		d.deliverer.Load().Wake()
 	}
 	if len(r.Results) > 0 || r.Fetched {
-		d.notifier.Load().Wake()
+		d.lookAgain()
 	}
 	d.logPass(r)
 	if r.Err != nil && !r.Held && r.Fetch.Err == nil && !errors.Is(r.Err, engine.ErrAhead) && !errors.Is(r.Err, context.Canceled) {

@@ -71,9 +71,11 @@ func (d *daemon) controlSilences(mux *http.ServeMux) {
 			out, err = addSilence(ctx, d.db, d.cfg, r, time.Now())
 			return err
 		})
+		d.lookAgain()
 		return out, err
 	})
 	handle(mux, "POST /v1/silences/end", func(ctx context.Context, r EndSilencesRequest) (Outcome, error) {
+		defer d.lookAgain()
 		return endSilences(ctx, d.db, r, time.Now())
 	})
 }

@@ -147,11 +147,12 @@ func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]d
 	if err := j.makeUp(tx, verdicts); err != nil {
 		return nil, nil, err
 	}
-	return verdicts, j.tell(verdicts, results), nil
+	told, err := j.tell(tx, verdicts, results)
+	return verdicts, told, err
 }
 
 // tell gives what the handlers want of the verdicts.
-func (j *judge) tell(verdicts []dwmon.Verdict, results []dwmon.Told) (told []dwmon.Telling) {
+func (j *judge) tell(tx dwmon.Tx, verdicts []dwmon.Verdict, results []dwmon.Told) (told []dwmon.Telling, err error) {
 	since, last := map[int64]*dwmon.Streak{}, map[int64]int{}
 	for i := range results {
 		if t, line := &results[i], verdicts[i].LineID; t.CatchUp && !t.Old {
@@ -164,14 +165,17 @@ func (j *judge) tell(verdicts []dwmon.Verdict, results []dwmon.Told) (told []dwm
 	for line, i := range last {
 		results[i].Since = since[line]
 	}
-	for i, v := range verdicts {
+	quiet := quiet{tx: tx, subject: j.job.Checker.Subject(), now: j.now.UnixMicro()}
+	for i := range verdicts {
+		v := &verdicts[i]
 		for _, route := range j.job.Routes {
-			if route.Wants(results[i]) {
-				told = append(told, dwmon.Telling{Handler: route.Handler, Minute: v.Minute, LineID: v.LineID, LineIndex: v.LineIndex})
+			if !route.Wants(results[i]) || route.On != dwmon.OnEvery && v.Status != dwmon.Good && quiet.covers(v) {
+				continue
 			}
+			told = append(told, dwmon.Telling{Handler: route.Handler, Minute: v.Minute, LineID: v.LineID, LineIndex: v.LineIndex})
 		}
 	}
-	return told
+	return told, quiet.err
 }
 
 func (j *judge) unrecorded(tx dwmon.Tx, due []dwmon.Due) ([]dwmon.Due, error) {

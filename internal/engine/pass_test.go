@@ -177,6 +177,32 @@ func TestHandlersAreToldWhatTheyWant(t *testing.T) {
 	}
 }
 
+func TestSilencedResultsAreToldToThoseWhoWantAll(t *testing.T) {
+	b := setup(t)
+	b.job.Routes = []dwmon.Route{{Handler: "log", On: dwmon.OnEvery}, {Handler: "pager", On: dwmon.OnChange}, {Handler: "mail", On: dwmon.OnBad}}
+	b.rows(noon, 1)
+	b.pass(noon)
+	until := noon.Add(2*time.Minute + time.Second).UnixMicro()
+	b.store.Quiet = []dwmon.Silence{
+		{Matchers: dwmon.Matchers{{Key: "name", Value: "orders"}}, Starts: noon.UnixMicro(), Ends: until},
+		{Matchers: dwmon.Matchers{{Key: "name", Value: "bills"}}, Starts: noon.UnixMicro(), Ends: until + 1e9},
+	}
+	before := len(b.store.Look("orders").Tellings)
+	for i, n := range []int{0, 0, 0, 2} {
+		at := noon.Add(time.Duration(i+1) * time.Minute)
+		b.rows(at, n)
+		b.pass(at)
+	}
+	told := map[string][]int64{}
+	for _, tell := range b.store.Look("orders").Tellings[before:] {
+		told[tell.Handler] = append(told[tell.Handler], (tell.Minute-noon.Unix()+1)/60)
+	}
+	want := map[string][]int64{"log": {1, 2, 3, 4}, "pager": {4}, "mail": {3}}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("tellings by handler and minute (-want +got):\n%s", diff)
+	}
+}
+
 func TestAssumedTimestamps(t *testing.T) {
 	b := setup(t)
 	b.checker.Options.Assumed = true

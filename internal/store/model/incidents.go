@@ -35,6 +35,8 @@ func (t *tx) CloseIncident(id, closed, closedAt int64, end dwmon.IncidentEnd) (e
 	return fmt.Errorf("incident %d is not open, and cannot be closed", id)
 }
 
+func (t *tx) Silences() ([]dwmon.Silence, error) { return t.s.Quiet, nil }
+
 func (t *tx) AddCatchUp(u dwmon.CatchUp) (err error) {
 	defer t.note(&err)
 	c, err := t.checker(u.CheckerID)

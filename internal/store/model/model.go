@@ -24,6 +24,9 @@ type Store struct {
 	lastID   int64
 	undo     []func() // of the transaction under way
 
+	// Quiet are the silences.
+	Quiet []dwmon.Silence
+
 	// Clock gives the time at which purged keys were last returned; microseconds
 	// since the epoch.
 	Clock func() int64

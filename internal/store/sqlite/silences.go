@@ -23,25 +23,41 @@ const silenceOver = "(ended <= ?1 OR ends <> 0 AND ends <= ?1)"
 // Silences gives the silences that are not over, by id; with includeEnded those
 // that are over too, as far as they are kept.
 func (db *DB) Silences(ctx context.Context, includeEnded bool) (silences []dwmon.Silence, err error) {
-	query := "SELECT " + silenceColumns + " FROM silences WHERE NOT coalesce(" + silenceOver + ", 0) ORDER BY id"
-	args := []any{db.now()}
-	if includeEnded {
-		query, args = "SELECT "+silenceColumns+" FROM silences ORDER BY id", nil
-	}
 	err = db.read(ctx, func(c *conn) error {
-		for r, err := range c.query(query, args...) {
-			if err != nil {
-				return err
-			}
-			s, err := readSilence(r)
-			if err != nil {
-				return fmt.Errorf("read silence %d: %w", r.int(0), err)
-			}
-			silences = append(silences, s)
+		if includeEnded {
+			silences, err = loadSilences(c, "SELECT "+silenceColumns+" FROM silences ORDER BY id")
+		} else {
+			silences, err = loadSilences(c, selectSilences, db.now())
 		}
-		return nil
+		return err
 	})
 	return silences, err
+}
+
+// selectSilences gives those that are not over at a time.
+const selectSilences = "SELECT " + silenceColumns + " FROM silences WHERE NOT coalesce(" + silenceOver + ", 0) ORDER BY id"
+
+// Silences is dwmon.Tx's.
+func (tx *Tx) Silences() ([]dwmon.Silence, error) {
+	if tx.done {
+		return nil, errTxDone
+	}
+	silences, err := loadSilences(tx.conn, selectSilences, tx.db.now())
+	return silences, tx.fail(err)
+}
+
+func loadSilences(c *conn, query string, args ...any) (silences []dwmon.Silence, err error) {
+	for r, err := range c.query(query, args...) {
+		if err != nil {
+			return nil, err
+		}
+		s, err := readSilence(r)
+		if err != nil {
+			return nil, fmt.Errorf("read silence %d: %w", r.int(0), err)
+		}
+		silences = append(silences, s)
+	}
+	return silences, nil
 }
 
 func readSilence(r row) (s dwmon.Silence, err error) {

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) dwmon.Store) {
 		{"RemembersPurgedKeys", testPurge},
 		{"CountsNoBaseline", testBaseline},
 		{"KeepsMissedSpans", testMissed},
+		{"KeepsTroubleAndIncidents", testTrouble},
 		{"TakesResultsBeyondItsMemory", testLarge},
 		{"CountsAsANaiveCountDoes", testCounts},
 		{"BehavesAsTheModel", testModel},
