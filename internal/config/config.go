@@ -110,7 +110,13 @@ type Handler struct {
 	// On is empty where the plugin's own default is meant.
 	On       dwmon.On
 	Settings Settings
+	// Template words its notices.
+	Template Template
 }
+
+// Template is the texts of a handler's template; an empty one keeps the built-in
+// text.
+type Template struct{ Summary, Body string }
 
 // Purger names what rows are no longer wanted.
 type Purger struct {

@@ -80,11 +80,24 @@ func describe(c *Config) string {
 	}
 	for _, h := range c.Handlers {
 		fmt.Fprintf(&b, "handler %s: %s on %q %s\n", h.Name, h.Plugin, h.On, []byte(h.Settings))
+		if h.Template != (Template{}) {
+			fmt.Fprintf(&b, "handler %s: template %q\n", h.Name, h.Template)
+		}
 	}
 	if c.Purger != nil {
 		fmt.Fprintf(&b, "purger %s %s\n", c.Purger.Plugin, []byte(c.Purger.Settings))
 	}
 	return b.String()
+}
+
+// findWrong finds fault with the word WRONG.
+func findWrong(text string, _ []byte) (faults []dwmon.TextFault) {
+	for i, line := range strings.Split(text, "\n") {
+		if before, _, found := strings.Cut(line, "WRONG"); found {
+			faults = append(faults, dwmon.TextFault{Line: i + 1, Column: len([]rune(before)) + 1, Message: "this is wrong", Hint: "remove it"})
+		}
+	}
+	return faults
 }
 
 func TestGolden(t *testing.T) {
@@ -106,7 +119,7 @@ func TestGolden(t *testing.T) {
 			}
 			dir := t.TempDir()
 			write(t, dir, FileName, input)
-			c, err := Load(LoadOptions{Dir: dir, Env: environ(map[string]string{"AWS_DSN": "postgres://u:p@h/db", "SLACK_URL": "https://hooks/<x>&y"})})
+			c, err := Load(LoadOptions{Dir: dir, Env: environ(map[string]string{"AWS_DSN": "postgres://u:p@h/db", "SLACK_URL": "https://hooks/<x>&y"}), Template: findWrong})
 			got := report(c, err, dir)
 			if *update {
 				if err := os.WriteFile(path, []byte(head+"-- dwmon.yaml --\n"+input+"-- want --\n"+got), 0o644); err != nil {
@@ -118,7 +131,7 @@ func TestGolden(t *testing.T) {
 			if err != nil && strings.Contains(got, "hunter2") {
 				t.Errorf("a value is shown:\n%s", got)
 			}
-			if good := name == "good" || strings.HasPrefix(name, "warn_"); good != (err == nil) {
+			if good := strings.HasPrefix(name, "good") || strings.HasPrefix(name, "warn_"); good != (err == nil) {
 				t.Errorf("error %v", err)
 			}
 		})

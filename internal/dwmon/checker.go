@@ -88,10 +88,14 @@ type Options struct {
 	// list, empty means that nobody is told.
 	Handlers []string
 
-	// Alert, Calendar, Keys and Template are kept as written (decoded YAML): the
-	// settings of incidents, holiday calendars, privacy and notices.
+	// Alert and Calendar are kept as written (decoded YAML): the settings of
+	// incidents, and holiday calendars.
 	Alert    map[string]any
 	Calendar []string
-	Keys     string
+
+	// HideKeys (`keys: hidden`) says that no notice holds a key of a row.
+	HideKeys bool
+	// Template words the body of the checker's notices; empty: the handler's, else
+	// the built-in text.
 	Template string
 }

@@ -35,6 +35,16 @@ type FileFault struct {
 	LineText string
 }
 
+// TextFault is one thing that is wrong in a text that stands within a file, such
+// as a template.
+type TextFault struct {
+	// Line and Column are its place in the text, counted from 1, Column in
+	// characters; 0 where it is not known.
+	Line, Column int
+	// Message and Hint are as in FileFault.
+	Message, Hint string
+}
+
 // Error gives FILE:LINE:COLUMN: what is wrong.
 func (f FileFault) Error() string {
 	var b strings.Builder
