@@ -68,7 +68,7 @@ type checkerEntry struct {
 }
 
 func newCatalog(dir string, store fileStore, zone *time.Location, log *slog.Logger) *catalog {
-	return &catalog{store: store, loader: checkfile.Loader{Dir: dir}, zone: zone, log: log, entries: map[string]*checkerEntry{}}
+	return &catalog{store: store, loader: checkfile.Loader{Dir: dir, Parser: checkerFiles}, zone: zone, log: log, entries: map[string]*checkerEntry{}}
 }
 
 // start takes over what was last good before a restart.
@@ -330,7 +330,7 @@ func sameFaults(a, b []dwmon.FaultyFile) bool {
 func (c *catalog) move(dir string, zone *time.Location) {
 	c.zone = zone
 	if dir != c.loader.Dir {
-		c.loader = checkfile.Loader{Dir: dir}
+		c.loader = checkfile.Loader{Dir: dir, Parser: checkerFiles}
 	}
 }
 
