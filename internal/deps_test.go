@@ -68,6 +68,14 @@ var rules = []rule{
 		why: "the model is what real stores are compared with, and must not lean on one",
 	},
 	{
+		of: []string{"internal/notice"}, ours: []string{"internal/dwmon"},
+		why: "what people are told is worded from what is given, so that every notice can be previewed and kept as a golden file",
+	},
+	{
+		of: []string{"internal/notice"}, direct: []string{"os", "net", "database/sql"},
+		why: "a template must have no way to files, the environment or the network",
+	},
+	{
 		of: []string{"internal/deliver"}, ours: []string{"internal/dwmon"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},

@@ -1,14 +1,19 @@
 package internal_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/config"
+	"github.com/dwmon/dwmon/internal/notice"
+	"github.com/dwmon/dwmon/pluginsdk"
 )
 
 // papers are the pages that people read.
@@ -60,6 +65,7 @@ func blocks(page string) []string {
 
 func TestCheckersInThePapersAreRight(t *testing.T) {
 	const rest = "__QUERY__\nSELECT 1\n__SOURCE__\nX\n__REQUIREMENTS__\n"
+	checkers := checkfile.Parser{Template: notice.Faults}
 	found := 0
 	for page, text := range papers(t) {
 		for _, block := range blocks(text) {
@@ -71,7 +77,7 @@ func TestCheckersInThePapersAreRight(t *testing.T) {
 				continue
 			}
 			found++
-			if _, faults := checkfile.Parse(page, "example", []byte(block)); len(faults) > 0 {
+			if _, faults := checkers.Parse(page, "example", []byte(block)); len(faults) > 0 {
 				t.Errorf("%s\n%s", block, faults[0].Text())
 			}
 		}
@@ -96,7 +102,7 @@ func TestConfigurationsInThePapersAreRight(t *testing.T) {
 				t.Fatal(err)
 			}
 			env := func(name string) (string, bool) { return "value", strings.HasSuffix(name, "_DSN") }
-			cfg, err := config.Load(config.LoadOptions{Path: path, Env: env})
+			cfg, err := config.Load(config.LoadOptions{Path: path, Env: env, Template: notice.Faults})
 			if err != nil {
 				t.Errorf("%s: %v\n%s", page, err, block)
 			} else if len(cfg.Warnings) > 0 {
@@ -106,6 +112,63 @@ func TestConfigurationsInThePapersAreRight(t *testing.T) {
 	}
 	if found < 3 {
 		t.Errorf("%d configurations found; this test looks past them", found)
+	}
+}
+
+// members are the names of an object and of the objects and lists within.
+func members(prefix string, v any) (names []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		if prefix == "labels" {
+			return nil
+		}
+		for name, value := range v {
+			names = append(names, prefix+"."+name)
+			names = append(names, members(strings.TrimPrefix(prefix+"."+name, "."), value)...)
+		}
+	case []any:
+		for _, value := range v {
+			names = append(names, members(prefix, value)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func TestTheNoticeInThePapersIsRight(t *testing.T) {
+	text, err := json.Marshal(pluginsdk.Notice{
+		Facts: []pluginsdk.Fact{{}}, Incident: &pluginsdk.Incident{}, Windows: []pluginsdk.Window{{}}, Labels: map[string]string{"a": "b"}, Keys: []string{""},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got any
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range blocks(papers(t)["docs/notices.md"]) {
+		if strings.Contains(block, `"notice":`) {
+			if err := json.Unmarshal([]byte(block), &got); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, want := members("", got), members("", want); !slices.Equal(got, want) {
+		t.Errorf("the example has the members %q, not %q", got, want)
+	}
+}
+
+func TestFieldsOfTemplatesAreInThePapers(t *testing.T) {
+	page := papers(t)["docs/notices.md"]
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[notice.View]()) {
+		if !strings.Contains(page, "`."+field.Name+"`") {
+			t.Errorf("docs/notices.md does not tell of the field .%s", field.Name)
+		}
+	}
+	for _, name := range notice.Functions() {
+		if !regexp.MustCompile("[|,] `" + name + "[ `]").MatchString(page) {
+			t.Errorf("docs/notices.md does not tell of the function %s", name)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/notice"
 )
 
 // newRoot is the table of commands.
@@ -115,7 +116,7 @@ func settings(cmd *cobra.Command, names ...string) {
 
 // load reads the configuration as the command's flags say.
 func load(cmd *cobra.Command) (*config.Config, error) {
-	opts := config.LoadOptions{Flags: map[string]string{}}
+	opts := config.LoadOptions{Flags: map[string]string{}, Template: notice.Faults}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
 		case f.Name == "config":

@@ -21,6 +21,8 @@ type source struct {
 	faults []Fault
 	// errors and warnings count what was found, errors beyond maxErrors included.
 	errors, warnings int
+	// template is as in Parser.
+	template func(text string, extra []byte) []dwmon.TextFault
 }
 
 // A file that is no checker at all would drown its reader in faults, and cost

@@ -56,7 +56,7 @@ func formatOptions(o *dwmon.Options) string {
 	line(o.Handlers != nil, "handlers", flow(anyList(o.Handlers)))
 	line(o.Alert != dwmon.AlertSettings{}, "alert", flow(alertMap(o.Alert)))
 	line(o.Calendar != nil, "calendar", flow(anyList(o.Calendar)))
-	text("keys", o.Keys)
+	line(o.HideKeys, "keys", "hidden")
 	text("template", o.Template)
 	return b.String()
 }

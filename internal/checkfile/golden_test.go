@@ -24,6 +24,16 @@ func report(c *dwmon.Checker, faults []Fault) string {
 	return out
 }
 
+// findWrong finds fault with the word WRONG.
+func findWrong(text string, _ []byte) (faults []dwmon.TextFault) {
+	for i, line := range strings.Split(text, "\n") {
+		if before, _, found := strings.Cut(line, "WRONG"); found {
+			faults = append(faults, dwmon.TextFault{Line: i + 1, Column: len([]rune(before)) + 1, Message: "this is wrong", Hint: "remove it"})
+		}
+	}
+	return faults
+}
+
 // TestGolden holds one file with one fault per case: what its author reads.
 func TestGolden(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
@@ -42,7 +52,7 @@ func TestGolden(t *testing.T) {
 			if !ok || !ok2 {
 				t.Fatalf("%s does not hold input.dwmon and want", path)
 			}
-			c, faults := Parse("a.dwmon", "a", []byte(input))
+			c, faults := Parser{Template: findWrong}.Parse("a.dwmon", "a", []byte(input))
 			got := report(c, faults)
 			if *update {
 				text := head + "-- input.dwmon --\n" + input + "-- want --\n" + got

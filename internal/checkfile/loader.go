@@ -39,6 +39,8 @@ type Loader struct {
 	// Dir is the folder. It may be a link; links to folders below it are not
 	// followed.
 	Dir string
+	// Parser reads the files.
+	Parser Parser
 
 	files map[string]*entry
 }
@@ -127,9 +129,12 @@ func (l *Loader) LoadNow(now time.Time) (*Set, error) {
 	}
 }
 
+// ReadFile is Parser.ReadFile of the zero Parser.
+func ReadFile(path, name string) File { return Parser{}.ReadFile(path, name) }
+
 // ReadFile reads one checker file that need not lie in a folder of checkers. An
 // empty name stands for the file's own, without its ending.
-func ReadFile(path, name string) File {
+func (p Parser) ReadFile(path, name string) File {
 	if name == "" {
 		base := filepath.Base(path)
 		name = strings.TrimSuffix(base, filepath.Ext(base))
@@ -140,7 +145,7 @@ func ReadFile(path, name string) File {
 	} else if text, err := readText(path); err != nil {
 		f.Faults = []Fault{unreadable(path, err)}
 	} else {
-		f.Checker, f.Faults = Parse(path, name, text)
+		f.Checker, f.Faults = p.Parse(path, name, text)
 	}
 	f.checkName()
 	return f
@@ -156,7 +161,7 @@ func (l *Loader) load(now time.Time, apart time.Duration) (*Set, error) {
 	for _, rel := range w.files {
 		e := l.files[rel]
 		if e == nil {
-			e = &entry{name: strings.TrimSuffix(rel, Ending), path: filepath.Join(l.Dir, filepath.FromSlash(rel))}
+			e = &entry{name: strings.TrimSuffix(rel, Ending), path: filepath.Join(l.Dir, filepath.FromSlash(rel)), parser: l.Parser}
 		}
 		f, there := e.look(now, apart, set)
 		if !there {
@@ -272,6 +277,7 @@ func (w *walk) folder(rel string) error {
 // entry is what a Loader remembers of one file.
 type entry struct {
 	name, path string
+	parser     Parser
 
 	// stamp, hash and since tell of the last text read: since is the first read
 	// that found it. pending is that text while it waits to be settled.
@@ -338,7 +344,7 @@ func (e *entry) saw(text []byte, now time.Time, apart time.Duration, set *Set) F
 		return e.file(false)
 	}
 	e.settled, e.taken, e.pending = true, hash, nil
-	e.checker, e.faults = Parse(e.path, e.name, text)
+	e.checker, e.faults = e.parser.Parse(e.path, e.name, text)
 	set.Parsed++
 	return e.file(true)
 }

@@ -2,6 +2,7 @@ package checkfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (s *source) options(c *dwmon.Checker, sections map[string]section) {
 	}
 	r := &strictyaml.Reader{File: s.file, Lines: s.lines, FirstLine: line + 1, FirstColumn: 1 + len([]rune(s.lines[line][:min(offset, len(s.lines[line]))]))}
 	if root := r.Read([]byte(s.body(sec))); root != nil {
-		o := optionsReader{r: r, to: &c.Options}
+		o := optionsReader{r: r, to: &c.Options, extra: c.Extra, template: s.template}
 		r.Fields(root, "OPTIONS", o.fields())
 	}
 	s.faults = append(s.faults, r.Faults...)
@@ -36,6 +37,9 @@ func (s *source) options(c *dwmon.Checker, sections map[string]section) {
 type optionsReader struct {
 	r  *strictyaml.Reader
 	to *dwmon.Options
+	// extra is the EXTRA section, template as in Parser.
+	extra    []byte
+	template func(text string, extra []byte) []dwmon.TextFault
 }
 
 func (o optionsReader) fields() []strictyaml.Field {
@@ -52,8 +56,8 @@ func (o optionsReader) fields() []strictyaml.Field {
 		{Name: "handlers", Read: o.handlers},
 		{Name: "alert", Read: o.alert},
 		{Name: "calendar", Read: o.calendar},
-		{Name: "keys", Read: o.text("keys", &o.to.Keys)},
-		{Name: "template", Read: o.text("template", &o.to.Template)},
+		{Name: "keys", Read: o.keys},
+		{Name: "template", Read: o.words},
 	}
 }
 
@@ -76,6 +80,34 @@ func (o optionsReader) timestamps(n *yaml.Node) {
 			"write assumed where the query gives the current time as timestamp; else remove the key")
 	}
 	o.to.Assumed = text == "assumed"
+}
+
+func (o optionsReader) keys(n *yaml.Node) {
+	text, ok := o.r.Text(n, "keys")
+	known := []string{"shown", "hidden"}
+	if ok && !slices.Contains(known, text) {
+		hint := "write hidden to keep keys of rows out of notices; shown is the default"
+		if near, found := dwmon.Nearest(text, known); found {
+			hint = "did you mean " + near + "?"
+		}
+		o.r.At(n, "keys is "+word(text), hint)
+	}
+	o.to.HideKeys = text == "hidden"
+}
+
+// words reads the template of the checker's notices.
+func (o optionsReader) words(n *yaml.Node) {
+	text, ok := o.r.Word(n, "template")
+	if !ok {
+		return
+	}
+	o.to.Template = text
+	if o.template == nil {
+		return
+	}
+	for _, f := range o.template(text, o.extra) {
+		o.r.AtText(n, "template", f)
+	}
 }
 
 func (o optionsReader) enabled(n *yaml.Node) {

@@ -17,12 +17,25 @@ const (
 	MaxLines = 1000
 )
 
+// Parser reads checker files. The zero value is ready.
+type Parser struct {
+	// Template finds fault with the text of OPTIONS `template`, given the EXTRA
+	// section too; nil: any text will do.
+	Template func(text string, extra []byte) []dwmon.TextFault
+}
+
+// Parse is Parser.Parse of the zero Parser.
+func Parse(file, name string, text []byte) (*dwmon.Checker, []Fault) {
+	return Parser{}.Parse(file, name, text)
+}
+
 // Parse reads the text of a checker file. file is where it was read, for
 // people; name is the checker's name, which CheckName judges. It gives all
 // faults, in the order of the file (the first hundred errors), and a Checker where none of them is an
 // error. text is kept and must not be changed afterwards.
-func Parse(file, name string, text []byte) (*dwmon.Checker, []Fault) {
+func (p Parser) Parse(file, name string, text []byte) (*dwmon.Checker, []Fault) {
 	s := newSource(file, string(text))
+	s.template = p.Template
 	c := &dwmon.Checker{Name: name, File: file, Text: text, Revision: revision(text), Extra: []byte("{}")}
 	if s.readable() {
 		sections := s.split()

@@ -95,7 +95,7 @@ func drawOptions(t *rapid.T) dwmon.Options {
 		Timeout: seconds("timeout"), Grace: seconds("grace"),
 		Assumed: rapid.Bool().Draw(t, "assumed"), Disabled: rapid.Bool().Draw(t, "disabled"),
 		Owner: anyText.Draw(t, "owner"), Description: anyText.Draw(t, "description"), Runbook: anyText.Draw(t, "runbook"),
-		Keys: anyText.Draw(t, "keys"), Template: anyText.Draw(t, "template"),
+		HideKeys: rapid.Bool().Draw(t, "hide keys"), Template: anyText.Filter(func(s string) bool { return s == "" || strings.TrimSpace(s) != "" }).Draw(t, "template"),
 	}
 	if rapid.Bool().Draw(t, "zoned") {
 		o.Timezone, _ = time.LoadLocation(rapid.SampledFrom([]string{"UTC", "Local", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Buenos_Aires", "Etc/GMT+5"}).Draw(t, "zone"))

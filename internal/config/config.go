@@ -133,7 +133,13 @@ type Handler struct {
 	Corrections bool
 	// Group is nil where each notice is told by itself.
 	Group *Group
+	// Template words its notices.
+	Template Template
 }
+
+// Template is the texts of a handler's template; an empty one keeps the built-in
+// text.
+type Template struct{ Summary, Body string }
 
 // Group gathers notices.
 type Group struct {

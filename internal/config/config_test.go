@@ -84,6 +84,9 @@ func describe(c *Config) string {
 		if h.Rate.Count > 0 {
 			fmt.Fprintf(&b, "handler %s: at most %s\n", h.Name, h.Rate)
 		}
+		if h.Template != (Template{}) {
+			fmt.Fprintf(&b, "handler %s: template %q\n", h.Name, h.Template)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Calendars)) {
 		fmt.Fprintf(&b, "calendar %s: %v\n", name, c.Calendars[name])
@@ -95,6 +98,16 @@ func describe(c *Config) string {
 		fmt.Fprintf(&b, "heartbeat %s %s every %s, at most %s\n", h.Method, string(h.URL), h.Every, h.Timeout)
 	}
 	return b.String()
+}
+
+// findWrong finds fault with the word WRONG.
+func findWrong(text string, _ []byte) (faults []dwmon.TextFault) {
+	for i, line := range strings.Split(text, "\n") {
+		if before, _, found := strings.Cut(line, "WRONG"); found {
+			faults = append(faults, dwmon.TextFault{Line: i + 1, Column: len([]rune(before)) + 1, Message: "this is wrong", Hint: "remove it"})
+		}
+	}
+	return faults
 }
 
 func TestGolden(t *testing.T) {
@@ -116,7 +129,7 @@ func TestGolden(t *testing.T) {
 			}
 			dir := t.TempDir()
 			write(t, dir, FileName, input)
-			c, err := Load(LoadOptions{Dir: dir, Env: environ(map[string]string{"AWS_DSN": "postgres://u:p@h/db", "SLACK_URL": "https://hooks/<x>&y", "HC": "hc-uuid"})})
+			c, err := Load(LoadOptions{Dir: dir, Env: environ(map[string]string{"AWS_DSN": "postgres://u:p@h/db", "SLACK_URL": "https://hooks/<x>&y", "HC": "hc-uuid"}), Template: findWrong})
 			got := report(c, err, dir)
 			if *update {
 				if err := os.WriteFile(path, []byte(head+"-- dwmon.yaml --\n"+input+"-- want --\n"+got), 0o644); err != nil {

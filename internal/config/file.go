@@ -206,6 +206,7 @@ func (l *loader) handler(n *yaml.Node) Handler {
 		}},
 		{Name: "corrections", Read: func(n *yaml.Node) { h.Corrections, _ = l.r.Bool(n, "corrections") }},
 		{Name: "group", Read: func(n *yaml.Node) { h.Group = l.group(n) }},
+		{Name: "template", Read: func(n *yaml.Node) { h.Template = l.template(n) }},
 	})
 	if n.Kind == yaml.MappingNode && !seen["plugin"] {
 		l.r.At(n, "a handler names no plugin", "write - {plugin: NAME}")
@@ -214,6 +215,34 @@ func (l *loader) handler(n *yaml.Node) Handler {
 		h.Name = h.Plugin
 	}
 	return h
+}
+
+// template reads the texts that word a handler's notices.
+func (l *loader) template(n *yaml.Node) (t Template) {
+	text := func(name string, to *string) strictyaml.Field {
+		return strictyaml.Field{Name: name, Read: func(n *yaml.Node) { *to = l.templateText(n, "template."+name) }}
+	}
+	l.r.Fields(n, "template", []strictyaml.Field{text("summary", &t.Summary), text("body", &t.Body)})
+	return t
+}
+
+// templateReference is what would be replaced in settings.
+var templateReference = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*|file:[^}]*)\}`)
+
+func (l *loader) templateText(n *yaml.Node, what string) string {
+	text, ok := l.r.Word(n, what)
+	if !ok {
+		return ""
+	}
+	if ref := templateReference.FindString(text); ref != "" {
+		l.r.At(n, what+" holds the reference "+ref+"; they are replaced in settings only", "notices tell no secrets; write the text out")
+	}
+	if l.opts.Template != nil {
+		for _, f := range l.opts.Template(text, nil) {
+			l.r.AtText(n, what, f)
+		}
+	}
+	return text
 }
 
 var handlerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)

@@ -34,6 +34,9 @@ type LoadOptions struct {
 	// Dir is the working directory that paths of flags and the environment are
 	// relative to; empty: the process's.
 	Dir string
+	// Template finds fault with the text of a handler's template; nil: any text will
+	// do. extra is nil: the text is for any checker's EXTRA.
+	Template func(text string, extra []byte) []dwmon.TextFault
 }
 
 // Override is a setting that a flag and a variable of the environment can give

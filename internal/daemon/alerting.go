@@ -5,6 +5,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/alerting"
 	"github.com/dwmon/dwmon/internal/engine"
+	"github.com/dwmon/dwmon/internal/notice"
 )
 
 // newNotifier makes the notifier of the present configuration.
@@ -15,7 +16,7 @@ func (a *assembly) newNotifier(ctx context.Context, wake func()) (*alerting.Noti
 	}
 	world := alerting.World{Subjects: a.subjects(a.catalog.jobs(a.routing)), Handlers: map[string]alerting.Handler{}}
 	for name, h := range a.routing.handlers {
-		told := alerting.Handler{Route: h.route}
+		told := alerting.Handler{Route: h.route, Template: a.template("handler "+name, h.Template.Summary, h.Template.Body)}
 		if h.Group != nil {
 			told.Group = &alerting.Group{By: h.Group.By, Wait: h.Group.Wait}
 		}
@@ -30,9 +31,24 @@ func (a *assembly) subjects(jobs []*engine.Job) map[string]alerting.Subject {
 	for _, j := range jobs {
 		subjects[j.Checker.Name] = alerting.Subject{
 			Checker: j.Checker, Source: j.Source.Name, Zone: j.Checker.Zone(a.cfg.Timezone), Alert: j.Alert, Routes: j.Routes,
+			Template: a.template("checker "+j.Checker.Name, "", j.Checker.Options.Template),
 		}
 	}
 	return subjects
+}
+
+// template makes a template; nil where there is no text for it, or where the text
+// is of a former dwmon that took it: this one has said in validation what it lacks.
+func (a *assembly) template(of, summary, body string) *notice.Template {
+	if summary == "" && body == "" {
+		return nil
+	}
+	t, err := notice.ParseTemplate(summary, body)
+	if err != nil {
+		a.log.Warn("a template cannot be used: notices have the words of dwmon", "of", of, "error", err)
+		return nil
+	}
+	return t
 }
 
 // lookAgain says that something was committed that notices may hang on.

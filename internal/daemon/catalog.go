@@ -75,7 +75,7 @@ type checkerEntry struct {
 
 func newCatalog(cfg *config.Config, store fileStore, log *slog.Logger) *catalog {
 	return &catalog{
-		store: store, loader: checkfile.Loader{Dir: cfg.Checks}, zone: cfg.Timezone, log: log, entries: map[string]*checkerEntry{},
+		store: store, loader: checkfile.Loader{Dir: cfg.Checks, Parser: checkerFiles}, zone: cfg.Timezone, log: log, entries: map[string]*checkerEntry{},
 		calendars: newCalendars(cfg.Calendars, log),
 	}
 }
@@ -350,7 +350,7 @@ func sameFaults(a, b []dwmon.FaultyFile) bool {
 func (c *catalog) configure(cfg *config.Config, now time.Time) {
 	c.zone = cfg.Timezone
 	if cfg.Checks != c.loader.Dir {
-		c.loader = checkfile.Loader{Dir: cfg.Checks}
+		c.loader = checkfile.Loader{Dir: cfg.Checks, Parser: checkerFiles}
 	}
 	c.calendars.configure(cfg.Calendars)
 	c.followCalendars(now)

@@ -146,9 +146,9 @@ func readPath(path string) (*checkfile.Set, error) {
 	case err != nil:
 		return nil, &EnvironmentError{err}
 	case !info.IsDir():
-		return &checkfile.Set{Files: []checkfile.File{checkfile.ReadFile(path, "")}}, nil
+		return &checkfile.Set{Files: []checkfile.File{checkerFiles.ReadFile(path, "")}}, nil
 	}
-	loader := checkfile.Loader{Dir: path}
+	loader := checkfile.Loader{Dir: path, Parser: checkerFiles}
 	set, err := loader.LoadNow(time.Now())
 	if err != nil {
 		return nil, &EnvironmentError{err}

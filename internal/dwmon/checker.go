@@ -95,10 +95,12 @@ type Options struct {
 
 	// Alert says when incidents open and close; what is not set is the daemon's.
 	Alert AlertSettings
-	// Calendar, Keys and Template are kept as written: holiday calendars, privacy and
-	// notices.
+	// Calendar names holiday calendars.
 	Calendar []string
+
+	// HideKeys (`keys: hidden`) says that no notice holds a key of a row.
 	HideKeys bool
-	Keys     string
+	// Template words the body of the checker's notices; empty: the handler's, else
+	// the built-in text.
 	Template string
 }

@@ -80,7 +80,8 @@ func oneLine(text string) string {
 			kept = append(kept, line)
 		}
 	}
-	return clip(clean(strings.Join(kept, "; ")), maxFact)
+	text = strings.ReplaceAll(strings.Join(kept, "; "), ":; ", ": ")
+	return clip(clean(text), maxFact)
 }
 
 // key is a key as it is shown.
@@ -119,7 +120,7 @@ func clip(text string, most int) string {
 // longer than a summary. The head and the tail are kept where they can be.
 func fit(head, text, tail string) string {
 	room := maxSummary - utf8.RuneCountInString(head) - utf8.RuneCountInString(tail)
-	return clip(head+clip(text, max(room, 1))+tail, maxSummary)
+	return clip(strings.TrimRight(head+clip(text, max(room, 1))+tail, " "), maxSummary)
 }
 
 // inSource finds the password in a URL.

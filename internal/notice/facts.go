@@ -113,8 +113,12 @@ func (d *Data) incidentFacts(l *factList) {
 		return
 	}
 	i := &d.Incident
+	zone := ""
+	if d.Result == nil { // else the window names it
+		zone = ", " + d.zoneName(i.Opened)
+	}
 	if i.Closed != nil {
-		l.add("Lasted", about(d.lasted())+", "+d.span(i.Opened, *i.Closed))
+		l.add("Lasted", about(d.lasted())+", "+d.span(i.Opened, *i.Closed)+zone)
 		if i.End != "" && i.End != dwmon.EndRecovered {
 			l.add("Ended", ending(i.End))
 		}
@@ -123,9 +127,9 @@ func (d *Data) incidentFacts(l *factList) {
 		if d.lasted() >= 60 {
 			since += ", " + about(d.lasted())
 		}
-		l.add("Since", since)
+		l.add("Since", since+zone)
 	}
-	if d.Checks > 0 {
+	if d.Checks > 1 {
 		l.add("Checks", fmt.Sprintf("%d of %d since then not GOOD", d.Bad, d.Checks))
 	}
 	if i.Subject == dwmon.SubjectSource && len(d.Names) == 0 && i.Checkers > 0 {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -19,10 +21,9 @@ const maxOutput = 64 << 10
 
 var errTooLong = fmt.Errorf("it writes more than %d KiB", maxOutput>>10)
 
-// functions are what templates can call beside the library's own. None of them
-// looks at anything but its arguments. What the library would let grow without
-// bound is bounded here.
-var functions = template.FuncMap{
+// own are the functions that templates can call beside the library's. None of
+// them looks at anything but its arguments.
+var own = template.FuncMap{
 	"date":      date,
 	"inZone":    inZone,
 	"duration":  duration,
@@ -30,14 +31,17 @@ var functions = template.FuncMap{
 	"default":   orDefault,
 	"trunc":     trunc,
 	"join":      join,
-	"upper":     bounded1(strings.ToUpper),
-	"lower":     bounded1(strings.ToLower),
+	"upper":     boundedCase(strings.ToUpper),
+	"lower":     boundedCase(strings.ToLower),
 	"plural":    pluralOf,
 	"sparkline": sparkline,
 	"replace":   replace,
 	"indent":    indent,
 	"contains":  func(part, text string) bool { return strings.Contains(text, part) },
+}
 
+// tamed are those of the library whose results could grow without bound.
+var tamed = template.FuncMap{
 	"print":    func(args ...any) (string, error) { return bounded(fmt.Sprint(args...)) },
 	"println":  func(args ...any) (string, error) { return bounded(fmt.Sprintln(args...)) },
 	"printf":   func(format string, args ...any) (string, error) { return bounded(fmt.Sprintf(format, args...)) },
@@ -46,6 +50,10 @@ var functions = template.FuncMap{
 	"urlquery": func(args ...any) (string, error) { return bounded(template.URLQueryEscaper(args...)) },
 }
 
+// Functions are the names of the functions that templates can call beside those of
+// their language.
+func Functions() []string { return slices.Sorted(maps.Keys(own)) }
+
 func bounded(text string) (string, error) {
 	if len(text) > maxOutput {
 		return "", errTooLong
@@ -53,7 +61,7 @@ func bounded(text string) (string, error) {
 	return text, nil
 }
 
-func bounded1(f func(string) string) func(string) (string, error) {
+func boundedCase(f func(string) string) func(string) (string, error) {
 	return func(text string) (string, error) { return bounded(f(text)) }
 }
 

@@ -147,7 +147,7 @@ func (s *scale) mark(w dwmon.NoticeWindow) rune {
 func (p *sparkPart) level(count int64) rune {
 	n := len(p.levels)
 	if p.most == p.least {
-		return p.levels[(n-1)/2]
+		return p.levels[n/2]
 	}
 	share := float64(count-p.least) / float64(p.most-p.least)
 	return p.levels[min(int(share*float64(n)), n-1)]

@@ -36,6 +36,9 @@ const (
 	roundFunc = "dwmonRound"
 )
 
+// noRounds stands for what counts them while a template is executed.
+var noRounds = template.FuncMap{roundFunc: func() string { return "" }}
+
 var errTooManyRounds = fmt.Errorf("its loops make more than %d rounds", maxRounds)
 
 // parseWording reads a text; an empty one is none.
@@ -52,9 +55,7 @@ func parseWording(text string) (*wording, []dwmon.TextFault) {
 			Line: line, Column: column, Message: "a template is one text: define, template and block are not read", Hint: "write the text out",
 		}}
 	}
-	funcs := maps.Clone(functions)
-	funcs[roundFunc] = func() string { return "" }
-	t, err := template.New(nameInErrors).Option("missingkey=zero").Funcs(funcs).Parse(text)
+	t, err := template.New(nameInErrors).Option("missingkey=zero").Funcs(own).Funcs(tamed).Funcs(noRounds).Parse(text)
 	if err != nil {
 		return nil, []dwmon.TextFault{faultOf(err, text)}
 	}
@@ -72,7 +73,7 @@ var definitions = regexp.MustCompile(`\{\{-?\s*(define|template|block)\b`)
 
 // countRounds puts a call of roundFunc at the beginning of each loop.
 func countRounds(t *template.Template) {
-	round := template.Must(template.New("").Funcs(template.FuncMap{roundFunc: func() string { return "" }}).Parse("{{" + roundFunc + "}}"))
+	round := template.Must(template.New("").Funcs(noRounds).Parse("{{" + roundFunc + "}}"))
 	eachList(t.Root, func(n parse.Node) {
 		if r, ok := n.(*parse.RangeNode); ok {
 			r.List.Nodes = slices.Insert(r.List.Nodes, 0, round.Root.Nodes[0].Copy())
@@ -145,14 +146,18 @@ func (l *limited) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// check executes the text for each sample, and gives what was wrong.
+// check executes the text for each sample, and gives what was wrong. With a
+// checker's EXTRA, only notices about a checker count.
 func (w *wording) check(extra []byte) []dwmon.TextFault {
 	if w == nil {
 		return nil
 	}
 	var faults []dwmon.TextFault
 	for _, d := range samples() {
-		if d.Checker != nil && extra != nil {
+		if extra != nil {
+			if d.Checker == nil {
+				continue
+			}
 			d.Checker.Extra = extra
 		}
 		n := Compose(d)
@@ -214,11 +219,7 @@ func faultOf(err error, text string) dwmon.TextFault {
 // functionNames are all functions, the library's included.
 func functionNames() []string {
 	names := []string{"and", "call", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or", "slice"}
-	for name := range functions {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Concat(names, Functions(), slices.Sorted(maps.Keys(tamed)))
 }
 
 // placeOf is the line and the column of a byte of a text, counted from 1.

@@ -142,6 +142,52 @@ func (r *Reader) AtHidden(n *yaml.Node, message, hint string) {
 	r.report(n, dwmon.SeverityError, false, message, hint)
 }
 
+// AtText reports a fault within the text that a node holds: at its own place where
+// the text is a literal block (|) or stands on one line as it is, else at the node.
+func (r *Reader) AtText(n *yaml.Node, what string, f dwmon.TextFault) {
+	message := what + ": " + f.Message
+	lines := strings.Split(n.Value, "\n")
+	known := len(r.Faults)
+	if n.Style&yaml.LiteralStyle == 0 || f.Line < 1 || f.Line > len(lines) {
+		if r.At(n, message, f.Hint); len(r.Faults) > known {
+			r.Faults[known].Column += r.columnsInto(n, f)
+		}
+		return
+	}
+	if r.full() {
+		return
+	}
+	fault := r.fault(n.Line+f.Line, 1, message, f.Hint)
+	indent, ok := strings.CutSuffix(fault.LineText, lines[f.Line-1])
+	if !ok {
+		indent = ""
+	}
+	fault.Column = min(utf8.RuneCountInString(indent)+max(f.Column, 1), utf8.RuneCountInString(fault.LineText)+1)
+	if r.Hide {
+		fault.LineText = ""
+	}
+	r.Faults = append(r.Faults, fault)
+}
+
+// columnsInto is how far behind the node's place the fault is; 0 where that is not
+// plain to see.
+func (r *Reader) columnsInto(n *yaml.Node, f dwmon.TextFault) int {
+	at := r.fault(n.Line, n.Column, "", "")
+	chars := []rune(at.LineText)
+	rest := string(chars[min(at.Column-1, len(chars)):])
+	if f.Column < 1 || f.Column > utf8.RuneCountInString(n.Value)+1 || n.Value == "" {
+		return 0
+	}
+	switch {
+	case strings.HasPrefix(rest, n.Value):
+		return f.Column - 1
+	case strings.HasPrefix(rest, `"`+n.Value), strings.HasPrefix(rest, "'"+n.Value):
+		return f.Column
+	default:
+		return 0
+	}
+}
+
 // Warn reports a warning at a node.
 func (r *Reader) Warn(n *yaml.Node, message, hint string) {
 	r.report(n, dwmon.SeverityWarning, true, message, hint)
