@@ -87,7 +87,9 @@ func TestAHostileNoticeStaysOnItsLines(t *testing.T) {
 		lines = append(lines, f.Label, f.Value)
 	}
 	for _, line := range lines[:2] {
-		if strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) }) {
+		if strings.ContainsFunc(line, func(r rune) bool {
+			return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+		}) {
 			t.Errorf("%q", line)
 		}
 	}
