@@ -307,22 +307,6 @@ func TestNothingIsLoadedFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestTold(t *testing.T) {
-	var told told
-	all := []string{"a", "b", "c"}
-	told.add("k", []string{"a", "c"})
-	told.add("", all)
-	if got := fmt.Sprint(told.left("k", all), told.left("other", all), told.left("", all)); got != "[b] [a b c] [a b c]" {
-		t.Error(got)
-	}
-	for i := range maxTold {
-		told.add(fmt.Sprint(i), all)
-	}
-	if got := told.left("k", all); len(got) != 3 || len(told.who) != maxTold {
-		t.Error("the oldest is remembered for ever", got, len(told.who))
-	}
-}
-
 func within(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)

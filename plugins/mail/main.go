@@ -40,7 +40,7 @@ func newPlugin() pluginsdk.Plugin {
 type handler struct {
 	settings settings
 	server   *server
-	told     told
+	told     message.Told
 }
 
 func (h *handler) setup(context.Context) (err error) {
@@ -71,7 +71,7 @@ func (h *handler) send(ctx context.Context, m *message.Message, extra []byte) er
 	if err != nil {
 		return pluginsdk.Permanent(err)
 	}
-	wanted := h.told.left(m.Key, envelope(to, h.settings.Cc))
+	wanted := h.told.Left(m.Key, envelope(to, h.settings.Cc))
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (h *handler) send(ctx context.Context, m *message.Message, extra []byte) er
 		return err
 	}
 	pluginsdk.Receipt(ctx, d.receipt)
-	h.told.add(m.Key, d.taken)
+	h.told.Add(m.Key, d.taken)
 	if len(d.later) > 0 {
 		return pluginsdk.Retryable(errors.New("the mail was taken for others, but not yet for "+strings.Join(d.later, "; ")), 0)
 	}

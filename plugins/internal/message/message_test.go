@@ -1,6 +1,7 @@
 package message
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,16 @@ func TestText(t *testing.T) {
 			m := OfNotice(&s.Notice)
 			noticetest.Golden(t, s.Name+".txt", m.Title()+"\n\n"+m.Text()+"\n")
 		})
+	}
+}
+
+func TestSamplesHaveKeysOfTheirOwn(t *testing.T) {
+	seen := map[string]string{}
+	for _, s := range noticetest.All() {
+		if other := seen[s.Notice.IdempotencyKey]; other != "" {
+			t.Errorf("%s and %s have the same key", s.Name, other)
+		}
+		seen[s.Notice.IdempotencyKey] = s.Name
 	}
 }
 
@@ -188,6 +199,22 @@ func TestShorten(t *testing.T) {
 			t.Fatalf("%q of %q", short, text)
 		}
 	})
+}
+
+func TestTold(t *testing.T) {
+	var told Told
+	all := []string{"a", "b", "c"}
+	told.Add("k", []string{"a", "c"})
+	told.Add("", all)
+	if got := fmt.Sprint(told.Left("k", all), told.Left("other", all), told.Left("", all)); got != "[b] [a b c] [a b c]" {
+		t.Error(got)
+	}
+	for i := range maxTold {
+		told.Add(fmt.Sprint(i), all)
+	}
+	if got := told.Left("k", all); len(got) != 3 || len(told.who) != maxTold {
+		t.Error("the oldest is remembered for ever", got, len(told.who))
+	}
 }
 
 func TestIsURL(t *testing.T) {

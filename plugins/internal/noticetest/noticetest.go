@@ -182,6 +182,7 @@ func checkerUnknown() pluginsdk.Notice {
 		pluginsdk.Fact{Label: "Cause", Value: `AWS: the query was refused: column "order_id" does not exist (line 1, column 8 of the query)`},
 		pluginsdk.Fact{Label: "Pending", Value: "3 minutes; they are judged when the source answers again"},
 	)
+	n.IdempotencyKey += "/unknown"
 	n.Incident = incident("inc-03")
 	n.Incident.Subject, n.Incident.Cause, n.Incident.Checks, n.Incident.BadChecks = pluginsdk.SubjectChecker, `column "order_id" does not exist`, 0, 0
 	return n
@@ -301,6 +302,7 @@ func Hostile() pluginsdk.Notice {
 func Huge() pluginsdk.Notice {
 	n := OpenedLow()
 	long := strings.Repeat("wörter ", 1<<10)
+	n.IdempotencyKey += "/huge"
 	n.Summary = "shop/orders: " + long
 	n.Facts = nil
 	for i := range 100 {

@@ -1,11 +1,11 @@
-package main
+package message
 
 import "sync"
 
-// told remembers who has had a mail of which others are still to have it, so that
-// the next try does not tell them twice. After a restart it has forgotten: they get
-// the same mail again, with the same Message-ID.
-type told struct {
+// Told remembers who has had a message of which others are still to have it, so that
+// the next try does not tell them twice. After a restart it has forgotten. The zero
+// value is ready.
+type Told struct {
 	mu    sync.Mutex
 	who   map[string]map[string]bool // by idempotency key
 	order []string                   // keys, oldest first
@@ -14,8 +14,8 @@ type told struct {
 // maxTold bounds the keys that are remembered.
 const maxTold = 1000
 
-// left are those recipients who have not had the mail.
-func (t *told) left(key string, recipients []string) (left []string) {
+// Left are those recipients who have not had the message with that key.
+func (t *Told) Left(key string, recipients []string) (left []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range recipients {
@@ -26,8 +26,8 @@ func (t *told) left(key string, recipients []string) (left []string) {
 	return left
 }
 
-// add notes who has had the mail.
-func (t *told) add(key string, recipients []string) {
+// Add notes who has had it. Without a key there is nothing to remember it by.
+func (t *Told) Add(key string, recipients []string) {
 	if key == "" {
 		return
 	}
