@@ -79,9 +79,14 @@ var (
 	}
 )
 
+// errNoThread is that a message cannot be posted below the one that was named.
+var errNoThread = errors.New("there is no such thread")
+
 // fault makes an error of the SDK's of an answer that is not ok.
 func (h *handler) fault(err error, a *answer, header http.Header, own bool) error {
 	switch {
+	case slices.Contains([]string{"thread_not_found", "invalid_thread_ts", "cannot_reply_to_message"}, a.Error):
+		return fmt.Errorf("%w: %w", err, errNoThread)
 	case a.Error == "missing_scope":
 		return pluginsdk.CredentialsError(fmt.Errorf("%w: give the bot the scope %s", err, provider.Cut(a.Needed, 100)))
 	case slices.Contains(refusedTokens, a.Error):

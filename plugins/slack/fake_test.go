@@ -30,6 +30,7 @@ type slack struct {
 	channels map[string]string // by name, what is wrong with it; "" is right
 	answer   string            // instead of all others
 	header   http.Header
+	deleted  map[string]bool // messages, by their timestamps
 }
 
 func newSlack(t *testing.T) *slack {
@@ -97,6 +98,8 @@ func (s *slack) call(w http.ResponseWriter, r *http.Request) {
 		say(`{"ok":false,"error":"channel_not_found"}`)
 	case wrong != "":
 		say(`{"ok":false,"error":%q}`, wrong)
+	case p["thread_ts"] != nil && s.deleted[p["thread_ts"].(string)]:
+		say(`{"ok":false,"error":"thread_not_found"}`)
 	case faultOf(p) != "":
 		s.t.Errorf("%s: %s", faultOf(p), body)
 		say(`{"ok":false,"error":"invalid_blocks"}`)

@@ -26,10 +26,14 @@ type handler struct {
 	client   *provider.Client
 	hook     *url.URL // nil: a bot
 	api      *url.URL
+	threads  *threads
 }
 
-func (h *handler) setup(context.Context) (err error) {
+func (h *handler) setup(ctx context.Context) (err error) {
 	s := &h.settings
+	if h.threads, err = openThreads(pluginsdk.StateDir(ctx)); err != nil {
+		pluginsdk.Logger(ctx).Warn(err.Error())
+	}
 	o := provider.Options{Provider: "Slack", Plugin: "slack", Version: version, Settings: s.Settings}
 	switch {
 	case (s.URL == "") == (s.Token == ""):
@@ -82,6 +86,10 @@ type post struct {
 	content
 	Channel  string    `json:"channel,omitempty"`
 	Metadata *metadata `json:"metadata,omitempty"`
+	// ThreadTS is the message below which this one stands; with ReplyBroadcast the
+	// channel sees it all the same.
+	ThreadTS       string `json:"thread_ts,omitempty"`
+	ReplyBroadcast bool   `json:"reply_broadcast,omitempty"`
 }
 
 type metadata struct {
@@ -101,16 +109,48 @@ func (h *handler) post(ctx context.Context, m *message.Message, extra []byte) er
 		return pluginsdk.Permanent(errors.New(
 			`no channel to post to: set channel in the handler's settings, or {"slack_channel": "#ops"} in the checker's EXTRA section; notices about several checkers or a source want the setting`))
 	}
-	answer, err := h.call(ctx, "chat.postMessage", post{
+	return h.postAsBot(ctx, m, channel, own)
+}
+
+// postAsBot posts to a channel, below the first message of the incident.
+func (h *handler) postAsBot(ctx context.Context, m *message.Message, channel string, own bool) error {
+	p := post{
 		content: contentOf(m), Channel: channel,
 		Metadata: &metadata{"dwmon_notice", map[string]string{
 			"idempotency_key": m.Key, "notice": string(m.Kind), "state": m.Word, "checker": m.Checker, "incident": m.Incident,
 		}},
-	}, own)
-	if err == nil {
-		pluginsdk.Receipt(ctx, strings.TrimSpace(answer.Channel+" "+answer.TS))
 	}
-	return err
+	if m.Incident != "" && m.Kind != pluginsdk.NoticeOpened {
+		p.ThreadTS = h.threads.find(m.Incident, channel)
+		p.ReplyBroadcast = p.ThreadTS != ""
+	}
+	a, err := h.call(ctx, "chat.postMessage", p, own)
+	if errors.Is(err, errNoThread) {
+		// Somebody has deleted it, or closed the thread.
+		p.ThreadTS, p.ReplyBroadcast = "", false
+		a, err = h.call(ctx, "chat.postMessage", p, own)
+	}
+	if err != nil {
+		return err
+	}
+	pluginsdk.Receipt(ctx, strings.TrimSpace(a.Channel+" "+a.TS))
+	h.remember(ctx, m, channel, a.TS, p.ThreadTS != "")
+	return nil
+}
+
+// remember notes the first message of an incident, and forgets it at the end.
+func (h *handler) remember(ctx context.Context, m *message.Message, channel, ts string, below bool) {
+	var err error
+	switch {
+	case m.Incident == "":
+	case m.Kind == pluginsdk.NoticeRecovered:
+		err = h.threads.end(m.Incident, channel)
+	case !below && ts != "":
+		err = h.threads.begin(m.Incident, channel, ts)
+	}
+	if err != nil {
+		pluginsdk.Logger(ctx).Warn("where an incident was told is not remembered over a restart", "error", err)
+	}
 }
 
 // channelOf is the channel that a checker's EXTRA names. EXTRA need not be an object.
