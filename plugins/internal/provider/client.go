@@ -20,7 +20,7 @@ const (
 	// error says what was waited for.
 	defaultTimeout = 8 * time.Second
 	// maxAnswer is how much of an answer is read.
-	maxAnswer = 64 << 10
+	maxAnswer = 1 << 20
 )
 
 // Settings are those of every handler over HTTP. Embed them.
@@ -95,8 +95,7 @@ type Request struct {
 	Idempotent bool
 }
 
-// Answer is what a server said that took the request. Body is at most its first 64
-// KiB.
+// Answer is what a server said that took the request. Body is at most its first MiB.
 type Answer struct {
 	Code   int
 	Header http.Header

@@ -29,7 +29,7 @@ type Refusal struct {
 	Code int
 	// Excerpt is the beginning of its body on one line, without secrets.
 	Excerpt string
-	// Body is as it came, at most 64 KiB: it may hold secrets.
+	// Body is as it came, at most 1 MiB: it may hold secrets.
 	Body []byte
 }
 

@@ -89,6 +89,22 @@ func TestSecretsOfAURLAreHidden(t *testing.T) {
 	}
 }
 
+func TestSourceName(t *testing.T) {
+	for source, want := range map[string]string{
+		"AWS":                          "AWS",
+		"sqlite:demo.db":               "sqlite:demo.db",
+		"two\nlines":                   "two lines",
+		"postgres://me:s3cr3t@db:5432": "postgres://me:xxxxx@db:5432",
+		"mysql://me:@db/x":             "mysql://me:xxxxx@db/x",
+		"https://api.example.com/a@b":  "https://api.example.com/a@b",
+		"https://example.com:443/a@b":  "https://example.com:443/a@b",
+	} {
+		if got := SourceName(source); got != want {
+			t.Errorf("%q: %q, want %q", source, got, want)
+		}
+	}
+}
+
 func TestNoFormOfASecretIsShown(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		secret := rapid.StringMatching(`[a-zA-Z0-9"\\/+= <>&é]{4,20}`).Draw(rt, "secret")

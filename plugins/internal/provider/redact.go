@@ -47,11 +47,7 @@ func Where(u *url.URL) string { return u.Scheme + "://" + u.Host }
 // SecretsOf gives what is secret in a URL to which nobody else may post: password,
 // path and query.
 func SecretsOf(u *url.URL) []string {
-	secrets := []string{u.RequestURI()}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		secrets = append(secrets, BasicSecrets(u.User.Username(), password)...)
-	}
+	secrets := append(UserSecrets(u), u.RequestURI())
 	if u.RawQuery != "" {
 		secrets = append(secrets, u.RawQuery)
 	}
@@ -67,6 +63,15 @@ func SecretsOf(u *url.URL) []string {
 		}
 	}
 	return secrets
+}
+
+// UserSecrets gives what is secret in a URL whose path everybody may know: a password.
+func UserSecrets(u *url.URL) []string {
+	if u.User == nil {
+		return nil
+	}
+	password, _ := u.User.Password()
+	return BasicSecrets(u.User.Username(), password)
 }
 
 // BasicSecrets gives what is secret in Authorization: Basic.
@@ -93,6 +98,13 @@ func redactor(secrets []string) *strings.Replacer {
 		pairs = append(pairs, form, hidden)
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+var sourcePassword = regexp.MustCompile(`(://[^/?#@:\s]*:)[^/?#@\s]*@`)
+
+// SourceName is a checker's SOURCE on one line and without the password of a URL.
+func SourceName(source string) string {
+	return sourcePassword.ReplaceAllString(OneLine(source), "${1}"+hidden+"@")
 }
 
 // CheckHeaders says what is wrong with headers of a user's own, which must not be

@@ -1,7 +1,7 @@
 package providertest
 
 import (
-	"maps"
+	"strings"
 	"time"
 
 	"github.com/dwmon/dwmon/pluginsdk"
@@ -136,8 +136,8 @@ func Behind() pluginsdk.Notice {
 func Grouped() pluginsdk.Notice {
 	item := func(n pluginsdk.Notice, name, id string) pluginsdk.Item {
 		i := n.Parts()[0]
-		i.Checker, i.Incident.ID, i.Labels = name, id, maps.Clone(i.Labels)
-		i.Labels["tier"] = "2"
+		i.Summary = strings.Replace(i.Summary, checker, name, 1)
+		i.Checker, i.Incident.ID = name, id
 		return i
 	}
 	return pluginsdk.Notice{
