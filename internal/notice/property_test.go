@@ -119,7 +119,7 @@ func checkNotice(t *rapid.T, n *dwmon.Notice) {
 		t.Fatal("the summary is empty")
 	}
 	checkText(t, "the detail", n.Detail, 30*(maxFact+100), "\n")
-	if len(n.Facts) > 25 || len(n.Windows) > maxWindows || len(n.Keys) > maxKeys {
+	if len(n.Facts) > 30 || len(n.Windows) > maxWindows || len(n.Keys) > maxKeys {
 		t.Fatalf("%d facts, %d windows, %d keys", len(n.Facts), len(n.Windows), len(n.Keys))
 	}
 	for _, f := range n.Facts {
