@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
@@ -124,8 +125,11 @@ func (w *writer) compose(a *action) (dwmon.Notice, error) {
 	if a.kind != dwmon.NoticeRecovered {
 		d.Incident.Closed, d.Incident.End = nil, ""
 	}
-	if a.incident.Subject == dwmon.SubjectSource {
-		d.Names = w.looker.failing(a.incident.Source)
+	switch a.incident.Subject {
+	case dwmon.SubjectSource:
+		d.Names, d.Ack = w.looker.failing(a.incident.Source), "source:"+a.incident.Source
+	case dwmon.SubjectDwmon:
+		d.Ack = strconv.FormatInt(a.incident.ID, 10)
 	}
 	if a.subject != nil {
 		d.Checker, d.Zone = a.subject.Checker, a.subject.Zone
@@ -158,7 +162,7 @@ func (w *writer) evidence(a *action, d *notice.Data) error {
 	if err != nil {
 		return fmt.Errorf("checker %s: read what a notice tells: %w", a.incident.Checker, err)
 	}
-	d.Result, d.Checks, d.Bad, d.Windows = e.Result, e.Checks, e.Bad, e.Windows
+	d.Result, d.Opening, d.Checks, d.Bad, d.Windows = e.Result, e.Opening, e.Checks, e.Bad, e.Windows
 	for i, count := range e.Former {
 		d.Former = append(d.Former, notice.Former{WeeksAgo: i + 1, Count: count})
 	}
