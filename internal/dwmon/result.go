@@ -41,6 +41,10 @@ type Result struct {
 
 	// LocalTime is the minute in the checker's zone, in LocalTimeLayout.
 	LocalTime string
+
+	// Corrected is what late rows have made of it since; nil for nothing, and where
+	// a check handler is told.
+	Corrected *Correction
 }
 
 // LocalTime writes a minute (seconds since the epoch) in a zone.
