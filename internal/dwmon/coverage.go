@@ -10,6 +10,9 @@ import (
 type Coverage struct {
 	// Cut says that the source may have had more rows than it gave.
 	Cut bool
+	// NewestFirst says that the query asks for the newest rows first. It decides only
+	// where the rows cannot tell, because all are of one time.
+	NewestFirst bool
 	// Tally is that of the rows given.
 	Tally Tally
 	// Ended is the end of the fetch.
@@ -70,8 +73,11 @@ func (c Coverage) CompleteFrom() (int64, bool) {
 	}
 }
 
-func (c Coverage) any() bool     { return c.Tally.Rows > c.Tally.Skipped }
-func (c Coverage) ordered() bool { return c.any() && !c.Tally.Unordered }
+func (c Coverage) any() bool { return c.Tally.Rows > c.Tally.Skipped }
+
+func (c Coverage) ordered() bool {
+	return c.any() && !c.Tally.Unordered && (c.NewestFirst || c.Tally.Oldest < c.Tally.Newest)
+}
 
 // Touches says whether any of the spans, which are in order and do not overlap,
 // shares an instant with a window.
@@ -112,9 +118,10 @@ func Reach(started int64, sourceNow, dataAsOf *int64) int64 {
 
 // Judgeable is the newest minute, at most m, that can be judged by a fetch whose
 // source's data reach to a time, microseconds since the epoch; nil: to the present.
-func Judgeable(m int64, dataAsOf *int64) int64 {
+// Rows may be late by the grace there too.
+func Judgeable(m int64, dataAsOf *int64, grace time.Duration) int64 {
 	if dataAsOf == nil {
 		return m
 	}
-	return min(m, FloorMinute(floorDiv(*dataAsOf, 1e6)))
+	return min(m, Slot(time.UnixMicro(*dataAsOf), grace))
 }

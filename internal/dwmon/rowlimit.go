@@ -14,16 +14,33 @@ import (
 // tried, and the first that is whole and has a limit is believed: a limit seen by
 // mistake matters only to a result of exactly so many rows.
 func RowLimit(query string) (rows int64, ok bool) {
+	readings(query, func(words []sqlWord) bool {
+		rows, ok = limitOf(words)
+		return ok
+	})
+	return rows, ok
+}
+
+// NewestFirst says whether a query's outermost ORDER BY has a descending first
+// column, which for want of knowing better is taken for the timestamp.
+func NewestFirst(query string) (ok bool) {
+	readings(query, func(words []sqlWord) bool {
+		ok = descends(words)
+		return ok
+	})
+	return ok
+}
+
+// readings gives the words of the outermost query in the readings that are whole,
+// until one is taken.
+func readings(query string, take func([]sqlWord) bool) {
 	for _, escapes := range []bool{false, true} {
-		words, whole := sqlWords(query, escapes)
-		if !whole {
-			continue
-		}
-		if rows, ok := limitOf(words); ok {
-			return rows, true
+		if words, whole := sqlWords(query, escapes); whole {
+			if words = outermost(words); len(words) > 0 && take(words) {
+				return
+			}
 		}
 	}
-	return 0, false
 }
 
 // sqlWord is a word of a query: a name or keyword in upper case, a number, or a
@@ -188,15 +205,42 @@ func isWordByte(c byte) bool {
 	return c == '_' || c >= 0x80 || isDigitByte(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// limitOf finds the limit among the words of a query.
-func limitOf(words []sqlWord) (int64, bool) {
+// outermost takes off what encloses a query; empty where it is none.
+func outermost(words []sqlWord) []sqlWord {
 	for len(words) > 0 && words[len(words)-1].text == ";" {
 		words = words[:len(words)-1]
 	}
 	words = unwrapped(words)
 	if len(words) == 0 || !startsQuery(words[0].text) {
-		return 0, false
+		return nil
 	}
+	return words
+}
+
+// descends finds the last ORDER BY and says whether its first column has DESC.
+func descends(words []sqlWord) (found bool) {
+	base := words[0].depth
+	within := false
+	for i, w := range words {
+		if w.depth != base {
+			continue
+		}
+		switch w.text {
+		case "BY":
+			if within = textAt(words, i-1) == "ORDER"; within {
+				found = false
+			}
+		case ",", "LIMIT", "OFFSET", "FETCH":
+			within = false
+		case "DESC":
+			found = found || within
+		}
+	}
+	return found
+}
+
+// limitOf finds the limit among the words of a query.
+func limitOf(words []sqlWord) (int64, bool) {
 	base := words[0].depth
 	var found []limit
 	joined := false // by UNION and the like

@@ -125,3 +125,25 @@ func TestRowLimitIgnoresWhatIsWrapped(t *testing.T) {
 		}
 	})
 }
+
+func TestNewestFirst(t *testing.T) {
+	for query, want := range map[string]bool{
+		"SELECT a FROM t ORDER BY ts DESC LIMIT 5":                              true,
+		"SELECT a FROM t order by\n ts desc nulls last, a FETCH FIRST ROW ONLY": true,
+		"(SELECT a FROM t ORDER BY 2 DESC)":                                     true,
+		"SELECT a FROM t ORDER BY greatest(ts, 0) DESC":                         true,
+		"SELECT a FROM t ORDER BY ts LIMIT 5":                                   false,
+		"SELECT a FROM t ORDER BY a, ts DESC LIMIT 5":                           false,
+		"SELECT a FROM t LIMIT 5":                                               false,
+		"SELECT a FROM (SELECT a FROM t ORDER BY ts DESC) s LIMIT 5":            false,
+		"SELECT rank() OVER (ORDER BY ts DESC) FROM t LIMIT 5":                  false,
+		"SELECT a FROM t WHERE b = 'ORDER BY ts DESC' LIMIT 5":                  false,
+		"SELECT a FROM t GROUP BY ts -- ORDER BY ts DESC":                       false,
+		"DESC t": false,
+		"":       false,
+	} {
+		if got := dwmon.NewestFirst(query); got != want {
+			t.Errorf("NewestFirst(%q) = %v, want %v", query, got, want)
+		}
+	}
+}

@@ -15,7 +15,7 @@ func (p *pass) commit(ctx context.Context, f *fetched, plan *dwmon.Plan, piece d
 	j := &judge{
 		pass: p, fetched: f,
 		baseline: p.job.Checker.Options.Assumed && p.progress.Baseline == nil,
-		until:    dwmon.Judgeable(p.m, f.summary.DataAsOf),
+		until:    dwmon.Judgeable(p.m, f.summary.DataAsOf, p.job.Checker.Options.Grace),
 		coverage: p.coverage(f),
 	}
 	ok := true

@@ -33,7 +33,11 @@ func (p *pass) stale() bool {
 
 // coverage is what the fetch can vouch for.
 func (p *pass) coverage(f *fetched) dwmon.Coverage {
-	c := dwmon.Coverage{Cut: f.record.Cut, Tally: f.record.Tally, Ended: f.record.Ended, Grace: p.job.Checker.Options.Grace}
+	checker := p.job.Checker
+	c := dwmon.Coverage{Cut: f.record.Cut, Tally: f.record.Tally, Ended: f.record.Ended, Grace: checker.Options.Grace}
+	if c.Cut {
+		c.NewestFirst = dwmon.NewestFirst(checker.Query)
+	}
 	if p.progress.QueryFetched != nil { // else nothing before has asked for these rows
 		c.Since = p.progress.Reach
 	}
