@@ -106,7 +106,6 @@ func count(rows []Event, r dwmon.Requirement, minute int64) (n int64) {
 type judgedLow struct {
 	line  dwmon.Requirement
 	count int64
-	odd   bool
 	gone  bool // another query was asked since, or it was corrected
 }
 
@@ -117,8 +116,11 @@ type witness struct {
 	store  dwmon.Store
 	// bounded says that no row is later than the grace.
 	bounded bool
-	edited  bool
+	asked   bool             // a fetch has succeeded
+	odd     bool             // what the last one asked
+	changed int64            // the start of the first fetch that asked the same; 0: all have
 	stored  map[string]Event // by key: what fetches have given
+	own     map[string]bool  // by key: whether one that asked odd was the first to
 	lows    map[dwmon.RecordedKey]*judgedLow
 	seen    int64 // the last correction
 }
@@ -136,15 +138,15 @@ func LiveTruth(t *rapid.T, o Options) {
 	base, _ := time.Parse(time.RFC3339, "2026-06-01T00:00:00Z")
 	source := &table{clock: base.UnixMicro()}
 	grace := time.Duration(rapid.SampledFrom([]int{0, 60, 90, 300}).Draw(t, "grace")) * time.Second
-	w := &witness{t: t, source: source, store: o.Store, stored: map[string]Event{}, lows: map[dwmon.RecordedKey]*judgedLow{}}
+	w := &witness{t: t, source: source, store: o.Store, stored: map[string]Event{}, own: map[string]bool{}, lows: map[dwmon.RecordedKey]*judgedLow{}}
 	if w.bounded = rapid.Bool().Draw(t, "bounded lateness"); w.bounded {
 		source.limit = rapid.SampledFrom([]int{0, 1, 2, 3, 5, 8, 20}).Draw(t, "limit")
 		source.saysCut = rapid.Bool().Draw(t, "says cut")
 		source.oldest = rapid.IntRange(0, 4).Draw(t, "order") == 0
 	}
-	lags := rapid.IntRange(0, 3).Draw(t, "lags") == 0
-	edits := rapid.IntRange(0, 2).Draw(t, "edits") == 0
-	lines := drawLines(t)
+	lags := rapid.Bool().Draw(t, "lags")
+	edits := rapid.Bool().Draw(t, "edits")
+	lines := drawBusyLines(t)
 	e, err := engine.New(engine.Options{
 		Store: o.Store, Zone: time.UTC, CatchUp: 4 * time.Hour, Now: func() time.Time { return time.UnixMicro(source.clock) },
 	})
@@ -153,11 +155,11 @@ func LiveTruth(t *rapid.T, o Options) {
 	}
 	for range rapid.IntRange(1, max(o.Passes, 1)).Draw(t, "passes") {
 		before := source.clock
-		source.clock += 1e6 * rapid.OneOf(rapid.Just(int64(60)), rapid.Just(int64(60)), rapid.Just(int64(60)), rapid.Int64Range(1, 300), rapid.Int64Range(3600, 20000)).Draw(t, "seconds on")
+		source.clock += 1e6 * rapid.SampledFrom([]int64{60, 60, 60, 60, 60, 61, 59, 120, 300, 17, 3600, 9000}).Draw(t, "seconds on")
 		w.arrive(before, grace)
 		source.down = rapid.IntRange(0, 5).Draw(t, "down") == 0
 		if lags {
-			asOf := source.clock - 1e6*rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, 900)).Draw(t, "lag")
+			asOf := source.clock - 1e6*rapid.SampledFrom([]int64{0, 0, 20, 60, 61, 119, 300, 900}).Draw(t, "lag")
 			source.asOf = &asOf
 		}
 		if edits && rapid.IntRange(0, 7).Draw(t, "edit") == 0 {
@@ -170,18 +172,32 @@ func LiveTruth(t *rapid.T, o Options) {
 	}
 }
 
+// drawBusyLines draws lines that are judged each minute.
+func drawBusyLines(t *rapid.T) (lines []dwmon.Requirement) {
+	for _, lookback := range rapid.SliceOfNDistinct(rapid.SampledFrom([]int64{30, 60, 120, 180, 600, 3600}), 1, 2, rapid.ID[int64]).Draw(t, "lookbacks") {
+		r := dwmon.Requirement{Hours: 1<<24 - 1, Minutes: 1<<60 - 1, Days: dwmon.Weekdays | dwmon.Weekends, Lookback: lookback}
+		r.HalfOpen = rapid.Bool().Draw(t, "half open")
+		r.Min = dwmon.At(rapid.SampledFrom([]int64{1, 2, 3, 5, 9}).Draw(t, "min"))
+		if rapid.Bool().Draw(t, "has max") {
+			r.Max = dwmon.At(r.Min.N + rapid.SampledFrom([]int64{0, 1, 2, 5}).Draw(t, "max"))
+		}
+		lines = append(lines, r)
+	}
+	return lines
+}
+
 // arrive adds the rows of the time since before. Many share a second.
 func (w *witness) arrive(before int64, grace time.Duration) {
-	for range rapid.IntRange(0, 7).Draw(w.t, "arrivals") {
-		at := rapid.Int64Range(before/1e6+1, w.source.clock/1e6).Draw(w.t, "at") * 1e6
+	for range rapid.SampledFrom([]int{0, 1, 2, 3, 5, 9}).Draw(w.t, "arrivals") {
+		// At the end of the time, mostly: there the verdicts are.
+		back := rapid.SampledFrom([]int64{0, 1, 5, 20, 30, 30, 55, 60, 120, 180, 600, 7000}).Draw(w.t, "back")
+		at := max(before/1e6+1, w.source.clock/1e6-back) * 1e6
 		latest := int64(7200)
 		if w.bounded {
 			latest = int64(grace / time.Second)
 		}
 		ev := Event{Key: fmt.Sprint("k", len(w.source.events)), Micros: at, Arrives: at}
-		if rapid.IntRange(0, 2).Draw(w.t, "late") == 0 {
-			ev.Arrives += rapid.Int64Range(0, latest).Draw(w.t, "by") * 1e6
-		}
+		ev.Arrives += rapid.SampledFrom([]int64{0, 0, 0, latest, max(latest-1, 0), latest / 2, latest / 60}).Draw(w.t, "late") * 1e6
 		w.source.events = append(w.source.events, ev)
 	}
 }
@@ -195,14 +211,18 @@ func (w *witness) pass(e *engine.Engine, c *dwmon.Checker) {
 	if !report.Fetched || report.Err != nil {
 		return
 	}
-	for _, low := range w.lows {
-		if low.odd != w.source.odd {
-			low.gone, w.edited = true, true
+	if w.asked && w.odd != w.source.odd {
+		w.changed = w.source.clock
+		for _, low := range w.lows {
+			low.gone = true
 		}
 	}
+	w.asked, w.odd = true, w.source.odd
 	if w.source.limit == 0 {
 		for _, ev := range w.source.visible() {
-			w.stored[ev.Key] = ev
+			if _, known := w.stored[ev.Key]; !known {
+				w.stored[ev.Key], w.own[ev.Key] = ev, w.odd
+			}
 		}
 	}
 	w.corrections(report)
@@ -224,28 +244,19 @@ func (w *witness) judge(c *dwmon.Checker, v dwmon.Verdict) {
 		if arrived >= r.Min.N || w.bounded && ever >= r.Min.N {
 			w.t.Fatalf("minute %s is low with %d of at least %d, but %d rows have arrived and %d will have", at, v.Count, r.Min.N, arrived, ever)
 		}
-		w.lows[dwmon.RecordedKey{Minute: v.Minute, LineID: v.LineID}] = &judgedLow{line: r, count: v.Count, odd: w.source.odd}
+		w.lows[dwmon.RecordedKey{Minute: v.Minute, LineID: v.LineID}] = &judgedLow{line: r, count: v.Count}
 	case v.Reason == dwmon.High:
 		if arrived <= r.Max.N {
 			w.t.Fatalf("minute %s is high with %d of at most %d, but the query gives %d", at, v.Count, r.Max.N, arrived)
 		}
 	case v.Status == dwmon.Unknown:
-		if v.Reason == dwmon.Truncated && w.source.limit == 0 || v.Reason == dwmon.QueryChanged && !w.asked() {
+		if v.Reason == dwmon.Truncated && w.source.limit == 0 || v.Reason == dwmon.QueryChanged && (v.Minute-r.Lookback)*1e6 >= w.changed {
 			w.t.Fatalf("minute %s is UNKNOWN: %s, for no reason", at, v.Reason)
 		}
 		if v.Reason != dwmon.Truncated && v.Reason != dwmon.QueryChanged {
 			w.t.Fatalf("minute %s is UNKNOWN: %s", at, v.Reason)
 		}
 	}
-}
-
-// asked says whether both queries may have been asked.
-func (w *witness) asked() bool {
-	p, err := w.store.Progress(context.Background(), "orders")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return p.QueryChanged
 }
 
 // corrections holds those of a pass against what rows have made of low verdicts.
@@ -267,19 +278,21 @@ func (w *witness) corrections(report engine.Report) {
 		}
 		return
 	}
-	var stored []Event
-	for _, ev := range w.stored {
+	var stored, own []Event
+	for key, ev := range w.stored {
 		stored = append(stored, ev)
-	}
-	longest := int64(0)
-	for _, l := range report.Checker.Lines {
-		longest = max(longest, l.Lookback)
+		if w.own[key] == w.odd {
+			own = append(own, ev)
+		}
 	}
 	for key, low := range w.lows {
 		n := count(stored, low.line, key.Minute)
 		k, corrected := made[key]
 		delete(made, key)
 		due := !low.gone && n >= low.line.Min.N && w.source.clock/1e6 <= key.Minute+max(86400, 10*low.line.Lookback)
+		if low.line.Max.Set && n > low.line.Max.N && (key.Minute-low.line.Lookback)*1e6 < w.changed && count(own, low.line, key.Minute) <= low.line.Max.N {
+			due = false // rows of another query may be too many of them
+		}
 		if corrected != due {
 			w.t.Fatalf("minute %s was low with %d, the rows are %d now: corrected %v, want %v", time.Unix(key.Minute, 0).UTC(), low.count, n, corrected, due)
 		}
