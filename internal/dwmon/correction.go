@@ -1,6 +1,10 @@
 package dwmon
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // Correction is a BAD low verdict that rows which came late have overturned. The
 // verdict itself stays as it was recorded: as known then.
@@ -32,6 +36,21 @@ func (c Correction) MarshalJSON() ([]byte, error) {
 		CheckStatus string      `json:"check_status"`
 		At          json.Number `json:"at_epoch"`
 	}{c.CountAfter, c.Status.String(), Seconds(c.At)})
+}
+
+// Text is the correction in short, such as "4 → 7 at 10:14", with the day where it
+// is another than the minute's, and with what it is now where that is not GOOD.
+func (c Correction) Text(zone *time.Location) string {
+	minute, at := time.Unix(c.Minute, 0).In(zone), time.UnixMicro(c.At).In(zone)
+	layout := "15:04"
+	if minute.Format(time.DateOnly) != at.Format(time.DateOnly) {
+		layout = "2006-01-02 15:04"
+	}
+	text := fmt.Sprintf("%d → %d at %s", c.CountBefore, c.CountAfter, at.Format(layout))
+	if c.Status != Good {
+		text += fmt.Sprintf(", %s %s", c.Status, c.Reason)
+	}
+	return text
 }
 
 // LowVerdict is a BAD low verdict that late rows may still overturn.
