@@ -147,12 +147,17 @@ func LiveTruth(t *rapid.T, o Options) {
 	lags := rapid.Bool().Draw(t, "lags")
 	edits := rapid.Bool().Draw(t, "edits")
 	lines := drawBusyLines(t)
-	e, err := engine.New(engine.Options{
-		Store: o.Store, Zone: time.UTC, CatchUp: 4 * time.Hour, Now: func() time.Time { return time.UnixMicro(source.clock) },
-	})
-	if err != nil {
-		t.Fatal(err)
+	var e *engine.Engine
+	open := func() {
+		var err error
+		e, err = engine.New(engine.Options{
+			Store: w.store, Zone: time.UTC, CatchUp: 4 * time.Hour, Now: func() time.Time { return time.UnixMicro(source.clock) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	open()
 	for range rapid.IntRange(1, max(o.Passes, 1)).Draw(t, "passes") {
 		before := source.clock
 		source.clock += 1e6 * rapid.SampledFrom([]int64{60, 60, 60, 60, 60, 61, 59, 120, 300, 17, 3600, 9000}).Draw(t, "seconds on")
@@ -164,6 +169,10 @@ func LiveTruth(t *rapid.T, o Options) {
 		}
 		if edits && rapid.IntRange(0, 7).Draw(t, "edit") == 0 {
 			source.odd = !source.odd
+		}
+		if o.Reopen != nil && rapid.IntRange(0, 9).Draw(t, "restart") == 0 {
+			w.store = o.Reopen()
+			open()
 		}
 		c := checkerOf(lines, grace)
 		c.Query = source.query()
