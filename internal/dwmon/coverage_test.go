@@ -74,8 +74,18 @@ func TestTouches(t *testing.T) {
 		from, until int64
 		want        bool
 	}{
-		{0, 10, false}, {0, 11, true}, {20, 21, true}, {21, 30, false}, {21, 31, true}, {30, 31, true},
-		{31, 50, false}, {31, 51, true}, {60, 70, true}, {61, 70, false}, {0, 100, true}, {15, 16, true},
+		{0, 10, false},
+		{0, 11, true},
+		{20, 21, true},
+		{21, 30, false},
+		{21, 31, true},
+		{30, 31, true},
+		{31, 50, false},
+		{31, 51, true},
+		{60, 70, true},
+		{61, 70, false},
+		{0, 100, true},
+		{15, 16, true},
 	} {
 		if got := dwmon.Touches(spans, dwmon.Window{From: c.from, Until: c.until}); got != c.want {
 			t.Errorf("a window from %d until before %d: Touches = %v, want %v", c.from, c.until, got, c.want)

@@ -296,8 +296,10 @@ func (t *tx) Sight(s dwmon.Sighting) (_ *dwmon.Progress, err error) {
 			return nil, fmt.Errorf("checker %s is not new", name)
 		}
 		t.s.lastID++
-		c = &Checker{Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}, revisions: map[[2]string]int64{},
-			queries: map[string]int64{}, revisionOf: map[dwmon.RecordedKey]int64{}}
+		c = &Checker{
+			Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}, revisions: map[[2]string]int64{},
+			queries: map[string]int64{}, revisionOf: map[dwmon.RecordedKey]int64{},
+		}
 		c.Progress = dwmon.Progress{ID: t.s.lastID, Name: name, Origin: s.Minute}
 		t.s.checkers[name], t.s.byID[c.Progress.ID] = c, c
 		t.onUndo(func() { delete(t.s.checkers, name); delete(t.s.byID, c.Progress.ID) })
