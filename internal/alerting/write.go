@@ -269,5 +269,55 @@ func (l *looker) state(checkerID int64) dwmon.State {
 	return state
 }
 
-// corrections is filled in by the store's corrections.
-func (w *writer) corrections() error { return nil }
+// corrections tells of corrected verdicts those who ask for it: what one look finds
+// of a checker in one notice, for late rows come together.
+func (w *writer) corrections() error {
+	byChecker := map[string][]dwmon.Correction{}
+	var names []string
+	for _, c := range w.looker.situation.Corrections {
+		if byChecker[c.CheckerName] == nil {
+			names = append(names, c.CheckerName)
+		}
+		byChecker[c.CheckerName] = append(byChecker[c.CheckerName], c)
+		w.told.CorrectedThrough = c.ID
+	}
+	for _, name := range names {
+		s, known := w.looker.world.Subjects[name]
+		if !known || w.looker.silenced(s.Checker.Subject(), &dwmon.IncidentState{}) {
+			continue
+		}
+		for _, route := range s.Routes {
+			if !route.Corrections || !route.Notices {
+				continue
+			}
+			if err := w.correction(&s, route.Handler, byChecker[name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *writer) correction(s *Subject, handler string, corrections []dwmon.Correction) error {
+	var notices []dwmon.Notice
+	for _, c := range corrections {
+		d := notice.Data{
+			Kind: dwmon.NoticeCorrected, Installation: w.opts.Installation, Checker: s.Checker, Zone: s.Zone, Now: w.looker.now,
+			Correction: &notice.Correction{Count: c.CountAfter, Status: c.Status, At: c.At},
+		}
+		e, err := w.opts.Store.LineEvidence(w.ctx, dwmon.LineQuery{CheckerID: c.CheckerID, LineID: c.LineID, Since: c.Minute, Minute: c.Minute, Windows: windowsTold})
+		if err != nil {
+			return fmt.Errorf("checker %s: read what a correction tells: %w", c.CheckerName, err)
+		}
+		d.Result, d.Windows = e.Result, e.Windows
+		notices = append(notices, w.words(handler, s, d))
+	}
+	delivery := dwmon.NoticeDelivery{Handler: handler, CheckerID: w.laneOf(handler, corrections[0].CheckerID), Notice: notices[0]}
+	if len(notices) > 1 {
+		delivery.Notice = notice.Group(notices, w.looker.now)
+	} else {
+		delivery.Minute, delivery.LineID, delivery.LineIndex = corrections[0].Minute, corrections[0].LineID, corrections[0].LineIndex
+	}
+	w.told.Deliveries = append(w.told.Deliveries, delivery)
+	return nil
+}

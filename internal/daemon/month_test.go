@@ -52,8 +52,10 @@ type recorder struct {
 	byKey  map[string]string
 	told   map[string][]told // by checker, each key once
 	events []incidentEvent
-	again  int
-	t      *testing.T
+	// corrected counts corrections, by checker.
+	corrected map[string]int
+	again     int
+	t         *testing.T
 }
 
 func (r *recorder) take(key, what string, note func()) error {
@@ -99,6 +101,9 @@ func (r *recorder) note(n *dwmon.Notice) {
 	for _, p := range parts {
 		if p.Incident == nil {
 			r.told["."] = append(r.told["."], told{Kind: p.Kind, Checker: p.Checker})
+			if p.Kind == dwmon.NoticeCorrected {
+				r.corrected[p.Checker]++
+			}
 			continue
 		}
 		one := told{Kind: p.Kind, Checker: p.Checker, Opened: p.Incident.Opened, End: p.Incident.End}
@@ -233,6 +238,9 @@ type alertModel struct {
 	lines   map[string]*modelOfLine
 	results map[string][]told // every result, by checker
 	said    []said
+	// corrected counts the corrections that were not silenced, by checker.
+	corrected   map[string]int
+	corrections int64 // the last that was counted
 }
 
 type modelOfLine struct {
@@ -267,6 +275,7 @@ func (a *alertModel) step(m *month, reports []engine.Report) {
 			}
 		}
 	}
+	a.correct(m)
 	for _, route := range m.routes {
 		if route.Incidents() && m.groups[route.Handler] == nil {
 			a.said = nil
@@ -277,6 +286,20 @@ func (a *alertModel) step(m *month, reports []engine.Report) {
 				s.Line = 0
 				a.want[route.Handler][s.Checker] = append(a.want[route.Handler][s.Checker], s.told)
 			}
+		}
+	}
+}
+
+func (a *alertModel) correct(m *month) {
+	all, err := m.db.Corrections(m.t.Context(), a.corrections, 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, k := range all {
+		a.corrections = k.ID
+		i := slices.IndexFunc(m.checkers, func(c *dwmon.Checker) bool { return c.Name == k.CheckerName })
+		if !m.silenced(m.checkers[i], &modelOfIncident{}) {
+			a.corrected[k.CheckerName]++
 		}
 	}
 }
@@ -410,14 +433,14 @@ func TestAMonthOfAlerts(t *testing.T) {
 	m := &month{
 		t: t, rng: rng, checkers: monthCheckers(), groups: map[string]*alerting.Group{}, handlers: map[string]*recorder{},
 		sources: map[string]*enginetest.Source{}, now: time.Unix(from, 0),
-		model: &alertModel{want: map[string]map[string][]told{}, lines: map[string]*modelOfLine{}, results: map[string][]told{}},
+		model: &alertModel{want: map[string]map[string][]told{}, lines: map[string]*modelOfLine{}, results: map[string][]told{}, corrected: map[string]int{}},
 	}
 	for i, c := range m.checkers {
 		c.Revision, c.Text, c.Extra = fmt.Sprint(i), []byte("x"), []byte("{}")
 	}
 	m.routes = []dwmon.Route{
 		{Handler: "every", On: dwmon.OnEvery, Unknown: true, CatchUp: dwmon.CatchUpAll},
-		{Handler: "pager", On: dwmon.OnChange, Notices: true, Unknown: true, CatchUp: dwmon.CatchUpDigest},
+		{Handler: "pager", On: dwmon.OnChange, Notices: true, Unknown: true, CatchUp: dwmon.CatchUpDigest, Corrections: true},
 		{Handler: "all", On: dwmon.OnChange, Notices: true, CatchUp: dwmon.CatchUpAll},
 		{Handler: "latest", On: dwmon.OnChange, Notices: true, CatchUp: dwmon.CatchUpLatest},
 		{Handler: "none", On: dwmon.OnChange, Notices: true, CatchUp: dwmon.CatchUpNone},
@@ -426,7 +449,7 @@ func TestAMonthOfAlerts(t *testing.T) {
 	m.groups["chat"] = &alerting.Group{By: []string{"source"}, Wait: 5 * time.Minute}
 	handlerDown := map[string][]span{}
 	for _, r := range m.routes {
-		m.handlers[r.Handler] = &recorder{t: t, byKey: map[string]string{}, told: map[string][]told{}, lost: func() bool { return rng.IntN(50) == 0 }}
+		m.handlers[r.Handler] = &recorder{t: t, byKey: map[string]string{}, told: map[string][]told{}, corrected: map[string]int{}, lost: func() bool { return rng.IntN(50) == 0 }}
 		m.model.want[r.Handler] = map[string][]told{}
 		handlerDown[r.Handler] = spans(rng, from, until, 4, 600)
 	}
@@ -539,6 +562,9 @@ func (m *month) compare() {
 			}
 		}
 		paired(t, name, r.events)
+	}
+	if diff := cmp.Diff(m.model.corrected, m.handlers["pager"].corrected); diff != "" || len(m.model.corrected) == 0 {
+		t.Errorf("corrections by checker (-model +told):\n%s", diff)
 	}
 	if again == 0 {
 		t.Error("no delivery was repeated: no answer was lost on its way")

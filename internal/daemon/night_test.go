@@ -32,7 +32,7 @@ type night struct {
 
 func newNight(t *testing.T) *night {
 	n := &night{t: t, now: time.Date(2026, 11, 27, 22, 0, 1, 0, time.UTC), sources: map[string]*enginetest.Source{"AWS": {}, "B": {}}}
-	n.pager = &recorder{t: t, byKey: map[string]string{}, told: map[string][]told{}, lost: func() bool { return false }}
+	n.pager = &recorder{t: t, byKey: map[string]string{}, told: map[string][]told{}, corrected: map[string]int{}, lost: func() bool { return false }}
 	quiet := slog.New(slog.DiscardHandler)
 	clock := func() time.Time { return n.now }
 	var err error

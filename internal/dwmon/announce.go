@@ -99,6 +99,8 @@ type Situation struct {
 	Incidents []IncidentState
 	// CatchUps were not told yet, oldest first.
 	CatchUps []CatchUp
+	// Corrections were not told yet, oldest first, a bounded number of them.
+	Corrections []Correction
 }
 
 // FetchState is how the fetches of a checker that owes something fare.

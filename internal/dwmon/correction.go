@@ -14,6 +14,7 @@ type Correction struct {
 	// CheckerName, Requirement and RevisionID are those of the verdict; LineIndex is
 	// the line's place in the file then.
 	CheckerName string
+	CheckerID   int64
 	Requirement string
 	LineID      int64
 	LineIndex   int

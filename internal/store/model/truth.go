@@ -156,7 +156,7 @@ func (t *tx) Correct(checkerID int64, corrections []dwmon.Correction) (err error
 			}
 		}
 		t.s.lastID++
-		k.ID, k.CheckerName = t.s.lastID, c.Progress.Name
+		k.ID, k.CheckerID, k.CheckerName = t.s.lastID, checkerID, c.Progress.Name
 		for _, l := range c.Lines {
 			if l.ID == k.LineID {
 				k.Requirement = l.Identity()

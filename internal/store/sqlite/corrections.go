@@ -16,7 +16,7 @@ const (
 	insertCorrections = `INSERT INTO corrections (checker_id, minute, line_id, line_position, count_before, count_after,
 	status_after, reason_after, corrected_at, revision_id)`
 	correctionColumns = `k.id, k.minute, k.line_id, k.line_position, k.count_before, k.count_after, k.status_after, k.reason_after, k.corrected_at, k.revision_id`
-	selectCorrections = `SELECT ` + correctionColumns + `, c.name, l.identity
+	selectCorrections = `SELECT ` + correctionColumns + `, c.name, l.identity, k.checker_id
 	FROM corrections k JOIN checkers c ON c.id = k.checker_id LEFT JOIN lines l ON l.id = k.line_id
 	WHERE k.id > ? ORDER BY k.id LIMIT ?`
 	selectCorrection = `SELECT ` + correctionColumns + ` FROM corrections k WHERE k.checker_id = ? AND k.minute = ? AND k.line_id = ?`
@@ -63,18 +63,23 @@ func (db *DB) Corrections(ctx context.Context, after int64, limit int) (correcti
 	if limit <= 0 {
 		limit = -1
 	}
-	err = db.read(ctx, func(c *conn) error {
-		for r, err := range c.query(selectCorrections, after, limit) {
-			if err != nil {
-				return err
-			}
-			k := readCorrection(r)
-			k.CheckerName, k.Requirement = r.text(10), r.text(11)
-			corrections = append(corrections, k)
-		}
-		return nil
+	err = db.read(ctx, func(c *conn) (err error) {
+		corrections, err = loadCorrections(c, after, limit)
+		return err
 	})
 	return corrections, err
+}
+
+func loadCorrections(c *conn, after int64, limit int) (corrections []dwmon.Correction, err error) {
+	for r, err := range c.query(selectCorrections, after, limit) {
+		if err != nil {
+			return nil, err
+		}
+		k := readCorrection(r)
+		k.CheckerName, k.Requirement, k.CheckerID = r.text(10), r.text(11), r.int(12)
+		corrections = append(corrections, k)
+	}
+	return corrections, nil
 }
 
 // readCorrection reads correctionColumns.

@@ -35,7 +35,10 @@ func (db *DB) Situation(ctx context.Context) (s dwmon.Situation, err error) {
 		if s.Incidents, err = liveIncidents(c); err != nil {
 			return err
 		}
-		s.CatchUps, err = catchUps(c)
+		if s.CatchUps, err = catchUps(c); err != nil {
+			return err
+		}
+		s.Corrections, err = untoldCorrections(c)
 		return err
 	})
 	return s, err
@@ -183,6 +186,21 @@ func (tx *Tx) mark(handler string, marks []dwmon.Mark) error {
 		}
 	}
 	return nil
+}
+
+// correctionsAtOnce bounds what one look at the situation holds.
+const correctionsAtOnce = 1000
+
+func untoldCorrections(c *conn) ([]dwmon.Correction, error) {
+	r, err := c.one("SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?", metaCorrected)
+	if err != nil {
+		return nil, err
+	}
+	var after int64
+	if r != nil {
+		after = r.int(0)
+	}
+	return loadCorrections(c, after, correctionsAtOnce)
 }
 
 // metaCorrected names the id of the last correction that was told.

@@ -279,7 +279,7 @@ func testCorrections(t *testing.T, st dwmon.Store) {
 		t.Fatalf("Corrections = %+v, %v", got, err)
 	}
 	for i, k := range []dwmon.Correction{first, second} {
-		k.ID, k.CheckerName, k.Requirement = got[i].ID, p.Name, p.Lines[k.LineIndex].Identity()
+		k.ID, k.CheckerID, k.CheckerName, k.Requirement = got[i].ID, p.ID, p.Name, p.Lines[k.LineIndex].Identity()
 		if got[i] != k {
 			t.Errorf("correction %d is %+v, want %+v", i, got[i], k)
 		}
