@@ -76,6 +76,10 @@ var rules = []rule{
 		why: "a template must have no way to files, the environment or the network",
 	},
 	{
+		of: []string{"internal/alerting"}, ours: []string{"internal/dwmon", "internal/notice"},
+		why: "who is told of what follows from what is stored, whoever stores it and whoever delivers",
+	},
+	{
 		of: []string{"internal/deliver"}, ours: []string{"internal/dwmon"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},

@@ -85,6 +85,9 @@ func (w *writer) group(actions []action) error {
 	first := slices.MinFunc(actions, func(a, b action) int { return cmp.Compare(a.at, b.at) }).at
 	if due := first + handler.Group.Wait.Microseconds(); due > w.looker.now && !w.hurry {
 		w.looker.wake(due)
+		for i := range actions {
+			w.waits(actions[i].incident.ID)
+		}
 		return nil
 	}
 	d := dwmon.NoticeDelivery{Handler: actions[0].handler}
@@ -104,6 +107,11 @@ func (w *writer) group(actions []action) error {
 	// the same checker may come in company.
 	w.told.Deliveries = append(w.told.Deliveries, d)
 	return nil
+}
+
+// waits keeps an incident from being finished with: something of it is not told yet.
+func (w *writer) waits(incident int64) {
+	w.told.Finished = slices.DeleteFunc(w.told.Finished, func(id int64) bool { return id == incident })
 }
 
 // minute is the last minute that a notice about a line's incident speaks of.

@@ -158,6 +158,38 @@ func TestACheckerThatFailsAloneIsToldByItself(t *testing.T) {
 	}
 }
 
+func TestNoticesOfOneSourceWaitForEachOther(t *testing.T) {
+	n := newNight(t)
+	n.jobs = n.jobs[:3]
+	world := alerting.World{Subjects: map[string]alerting.Subject{}, Handlers: map[string]alerting.Handler{}}
+	route := n.jobs[0].Routes[0]
+	world.Handlers["pager"] = alerting.Handler{Route: route, Group: &alerting.Group{By: []string{"source"}, Wait: 2 * time.Minute}}
+	for _, j := range n.jobs {
+		j.Checker.Lines[0].Min = dwmon.At(1) // and there are no rows
+		world.Subjects[j.Checker.Name] = alerting.Subject{Checker: j.Checker, Source: "AWS", Zone: time.UTC, Alert: dwmon.DefaultAlertRule, Routes: j.Routes}
+	}
+	n.notifier = alerting.New(alerting.Options{Store: n.db, Installation: "inst", Log: slog.New(slog.DiscardHandler)}, world)
+	n.minute()
+	n.minute()
+	if got := n.heard(); len(got) != 0 {
+		t.Fatalf("before the wait is over: %s", summaries(got))
+	}
+	n.minute()
+	got := n.heard()
+	if len(got) != 1 || len(got[0].Items) != 3 || got[0].Checker != "" {
+		t.Fatalf("after the wait: %s", summaries(got))
+	}
+	for i := range 3 {
+		at := n.now.UnixMicro() - 30e6
+		n.sources["AWS"].Events = append(n.sources["AWS"].Events, enginetest.Event{Key: fmt.Sprint(i), Micros: at, Arrives: at})
+		n.minute()
+	}
+	got = n.heard()
+	if len(got) != 1 || len(got[0].Items) != 3 || got[0].Items[0].Kind != dwmon.NoticeRecovered {
+		t.Fatalf("when all is well: %s", summaries(got))
+	}
+}
+
 func summaries(notices []dwmon.Notice) string {
 	var b strings.Builder
 	for _, n := range notices[:min(len(notices), 20)] {
