@@ -98,6 +98,7 @@ var gapWords = map[dwmon.GapReason]string{
 	dwmon.GapFetchFailed: "no fetch succeeded in time",
 	dwmon.GapBaseline:    "before the first fetch of assumed timestamps",
 	dwmon.GapOff:         "pending when the checker was switched off",
+	dwmon.GapStale:       "the source's data did not reach them in time",
 	dwmon.GapSettled:     "settled by hand",
 }
 
@@ -112,6 +113,9 @@ func resultLine(out io.Writer, r *dwmon.Result) string {
 	if r.CatchUp {
 		notes = append(notes, "caught up")
 	}
+	if r.Corrected != nil {
+		notes = append(notes, r.Corrected.Text(correctionZone(r)))
+	}
 	status := r.Status.String() + strings.Repeat(" ", 7-len(r.Status.String()))
 	line := fmt.Sprintf("%s  %s  %s  %d in %s (%s)", strings.TrimSuffix(r.LocalTime, ":00"), strings.Replace(status, r.Status.String(), painted(out, r.Status.String()), 1),
 		r.CheckerName, r.EventCount, dwmon.FormatDuration(time.Duration(r.LookbackSeconds)*time.Second), rangeWords(r.Min, r.Max))
@@ -119,6 +123,16 @@ func resultLine(out io.Writer, r *dwmon.Result) string {
 		line += "  " + strings.Join(notes, ", ")
 	}
 	return line
+}
+
+// correctionZone is the result's own zone, in which its minute is shown; the
+// machine's where this program does not know it.
+func correctionZone(r *dwmon.Result) *time.Location {
+	zone, err := time.LoadLocation(r.TimeZone)
+	if err != nil {
+		return time.Local
+	}
+	return zone
 }
 
 func rangeWords(low, high dwmon.Bound) string {

@@ -14,17 +14,19 @@ import (
 
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "the state of every checker, and why",
-		Example: "  dwmon status\n  dwmon status --json",
-		Args:    noArgs,
+		Use:   "status [NAME...]",
+		Short: "the state of every checker, and why",
+		Long: "The state of every checker, and why; of those that are named, also how late their\n" +
+			"rows were: how long after their timestamps they were first seen.",
+		Example: "  dwmon status\n  dwmon status new_orders\n  dwmon status --json",
+		Args:    cobra.ArbitraryArgs,
 	}
 	settings(cmd, "checks", "db", "timezone")
 	lines := asJSON(cmd, "print one JSON object for each checker")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return reading(cmd, func(r *daemon.Reader, cfg *config.Config) error {
 			now := time.Now()
-			statuses, folder, err := r.Statuses(cmd.Context(), now)
+			statuses, folder, err := r.Statuses(cmd.Context(), now, names...)
 			if err != nil {
 				return err
 			}
@@ -38,6 +40,7 @@ func statusCommand() *cobra.Command {
 				return nil
 			}
 			printStatuses(cmd, statuses, now, cfg)
+			printLateness(cmd, statuses)
 			fmt.Fprint(cmd.ErrOrStderr(), dwmon.FileFaults(folder).Text())
 			if cfg.LocalIsUTC {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning: the time zone is UTC for want of TZ and /etc/localtime; set timezone where that is not meant")
@@ -84,4 +87,13 @@ func statusCause(s *dwmon.CheckerStatus, now time.Time, zone *time.Location) str
 		parts = append(parts, s.Cause)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// printLateness writes what was measured of the checkers that were named.
+func printLateness(cmd *cobra.Command, statuses []dwmon.CheckerStatus) {
+	for _, s := range statuses {
+		if s.Lateness != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "lateness of %s: %s\n", s.CheckerName, s.Lateness.Text(s.Lateness.Set))
+		}
+	}
 }

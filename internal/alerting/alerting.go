@@ -50,6 +50,8 @@ type Options struct {
 	Store Store
 	// Installation begins the ids of incidents.
 	Installation string
+	// Redact takes secrets out of a text; nil: there are none.
+	Redact func(string) string
 	// Wake is called when notices were stored; nil: nobody.
 	Wake func()
 	Log  *slog.Logger

@@ -45,7 +45,7 @@ func Gather(ctx context.Context, store LineStore, d *notice.Data, minute int64) 
 	if err != nil {
 		return fmt.Errorf("checker %s: read what a notice tells: %w", i.Checker, err)
 	}
-	d.Result, d.Checks, d.Bad, d.Windows = e.Result, e.Checks, e.Bad, e.Windows
+	d.Result, d.Opening, d.Checks, d.Bad, d.Windows = e.Result, e.Opening, e.Checks, e.Bad, e.Windows
 	for weeks, count := range e.Former {
 		d.Former = append(d.Former, notice.Former{WeeksAgo: weeks + 1, Count: count})
 	}

@@ -36,6 +36,9 @@ type Notifier struct {
 // New gives a Notifier for a world, which SetSubjects may change.
 func New(opts Options, world World) *Notifier {
 	opts.Log = cmp.Or(opts.Log, slog.Default())
+	if opts.Redact == nil {
+		opts.Redact = func(text string) string { return text }
+	}
 	if opts.Wake == nil {
 		opts.Wake = func() {}
 	}
@@ -148,6 +151,9 @@ func (n *Notifier) detect(ctx context.Context, world *World, look Look) error {
 	c := d.detect()
 	if c.empty() {
 		return nil
+	}
+	for k := range c.opens {
+		c.opens[k].Cause = n.opts.Redact(c.opens[k].Cause)
 	}
 	if err := n.opts.Store.ChangeIncidents(ctx, c.opens, c.closings); err != nil {
 		return fmt.Errorf("open and close incidents: %w", err)

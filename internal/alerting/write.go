@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
@@ -117,8 +118,11 @@ func (w *writer) compose(a *action) (dwmon.Notice, error) {
 	if a.kind != dwmon.NoticeRecovered {
 		d.Incident.Closed, d.Incident.End = nil, ""
 	}
-	if a.incident.Subject == dwmon.SubjectSource {
-		d.Names = w.looker.failing(a.incident.Source)
+	switch a.incident.Subject {
+	case dwmon.SubjectSource:
+		d.Names, d.Ack = w.looker.failing(a.incident.Source), "source:"+a.incident.Source
+	case dwmon.SubjectDwmon:
+		d.Ack = strconv.FormatInt(a.incident.ID, 10)
 	}
 	if a.subject != nil {
 		d.Checker, d.Zone = a.subject.Checker, a.subject.Zone

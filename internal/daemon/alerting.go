@@ -22,7 +22,7 @@ func (a *assembly) newNotifier(ctx context.Context, wake func()) (*alerting.Noti
 		}
 		world.Handlers[name] = told
 	}
-	return alerting.New(alerting.Options{Store: a.db, Installation: installation, Wake: wake, Log: a.log}, world), nil
+	return alerting.New(alerting.Options{Store: a.db, Installation: installation, Wake: wake, Redact: a.redact, Log: a.log}, world), nil
 }
 
 // subjects are the checkers as notices need them.

@@ -213,7 +213,7 @@ func (a *assembly) route(ctx context.Context, patience time.Duration) error {
 func (a *assembly) newEngine(observe func(engine.Report), slots func(engine.SlotReport)) (err error) {
 	a.engine, err = engine.New(engine.Options{
 		Store: a.db, Zone: a.cfg.Timezone, CatchUp: a.cfg.CatchUp, Spread: noneIfZero(a.cfg.Spread),
-		Now: a.opts.Now, Observe: observe, ObserveSlot: slots, Log: a.log,
+		Now: a.opts.Now, Stands: a.opts.Now != nil, Observe: observe, ObserveSlot: slots, Log: a.log,
 	})
 	return err
 }

@@ -86,12 +86,8 @@ func (r *Reader) results(ctx context.Context, rec *dwmon.IncidentRecord) error {
 		return err
 	}
 	rec.Checks, rec.Bad, rec.Result = e.Checks, e.Bad, e.Result
-	if rec.Closed != nil { // the last one says that all is well
-		q.Minute = rec.Opened
-		if e, err = r.LineEvidence(ctx, q); err != nil {
-			return err
-		}
-		rec.Result = e.Result
+	if rec.Closed != nil && e.Opening != nil { // the last one says that all is well
+		rec.Result = e.Opening
 	}
 	if rec.Result == nil || rec.Result.Minute < rec.Opened { // it is not kept any more
 		rec.Result = nil

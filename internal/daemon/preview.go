@@ -410,8 +410,42 @@ func (p *previewer) state() dwmon.State {
 // lateBy is by how many seconds rows come late that never were.
 const lateBy = 480
 
-// corrected fills in a low verdict that late rows have overturned.
+// corrected fills in a low verdict that late rows have overturned: the last one, else
+// one that might have been.
 func (p *previewer) corrected() error {
+	c, line, err := p.correction()
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		p.begin(line)
+		p.d.Incident.Opened = c.Minute
+		err = alerting.Gather(p.ctx, p.r, &p.d, c.Minute)
+		p.d.Correction = &notice.Correction{Count: c.CountAfter, Status: c.Status, At: c.At}
+	} else {
+		err = p.pretendCorrection()
+	}
+	p.d.Incident, p.d.Checks, p.d.Bad = dwmon.Incident{}, 0, 0
+	return err
+}
+
+// correction is the last one of a line that the checker still has; nil for none.
+func (p *previewer) correction() (last *dwmon.Correction, line int, err error) {
+	if p.r == nil {
+		return nil, 0, nil
+	}
+	all, err := p.r.Corrections(p.ctx, 0, 0)
+	for i := range all {
+		c := &all[i]
+		at := slices.IndexFunc(p.checker.Lines, func(r dwmon.Requirement) bool { return r.Identity() == c.Requirement })
+		if c.CheckerName == p.checker.Name && at >= 0 {
+			last, line = c, at
+		}
+	}
+	return last, line, err
+}
+
+func (p *previewer) pretendCorrection() error {
 	line, err := p.line(dwmon.Bad, dwmon.Low)
 	if err != nil {
 		return err
@@ -422,8 +456,8 @@ func (p *previewer) corrected() error {
 	if p.d.Result.Reason != dwmon.Low {
 		p.alter(line, dwmon.Bad)
 	}
-	p.d.Incident, p.d.Checks, p.d.Bad = dwmon.Incident{}, 0, 0
-	p.d.Correction = &notice.Correction{Count: someCount(p.checker.Lines[line], dwmon.Good), Status: dwmon.Good, At: min(p.d.Now, (p.d.Result.Minute+lateBy)*1e6)}
+	at := min(p.d.Now, (p.d.Result.Minute+lateBy)*1e6)
+	p.d.Correction = &notice.Correction{Count: someCount(p.checker.Lines[line], dwmon.Good), Status: dwmon.Good, At: at}
 	p.note("what late rows have made of it is made up")
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/checkfile"
@@ -34,10 +35,15 @@ func OpenReader(ctx context.Context, cfg *config.Config) (*Reader, error) {
 }
 
 // Statuses gives the state of every checker at a time, and what is wrong with the
-// checks folder as a whole.
-func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerStatus, []dwmon.FileFault, error) {
+// checks folder as a whole. Of checkers that are named, which are then the only ones,
+// the lateness of their rows is measured too; the error is dwmon.ErrNoChecker where
+// there is none of a name.
+func (r *Reader) Statuses(ctx context.Context, now time.Time, names ...string) ([]dwmon.CheckerStatus, []dwmon.FileFault, error) {
 	records, err := r.Status(ctx)
 	if err != nil {
+		return nil, nil, err
+	}
+	if records, err = only(records, names); err != nil {
 		return nil, nil, err
 	}
 	options, err := r.options(ctx)
@@ -79,9 +85,30 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time) ([]dwmon.CheckerSt
 			status.Silenced = dwmon.SilencedBy(silences, rec.Subject(), now.UnixMicro())
 			status.Acknowledged = dwmon.AckOfAll(open[rec.Name], now.UnixMicro())
 		}
+		if len(names) > 0 && rec.Progress != nil {
+			lateness, err := r.Lateness(ctx, rec.Name)
+			if err != nil {
+				return nil, nil, err
+			}
+			status.Lateness = &dwmon.LatenessStatus{Lateness: lateness, Set: o.Grace}
+		}
 		statuses = append(statuses, status)
 	}
 	return statuses, folder, nil
+}
+
+// only keeps the records that are named; all of them where none is. The folder's own
+// faults, which have no name, stay.
+func only(records []dwmon.CheckerRecord, names []string) ([]dwmon.CheckerRecord, error) {
+	if len(names) == 0 {
+		return records, nil
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(records, func(r dwmon.CheckerRecord) bool { return r.Name == name }) {
+			return nil, fmt.Errorf("checker %s: %w", name, dwmon.ErrNoChecker)
+		}
+	}
+	return slices.DeleteFunc(records, func(r dwmon.CheckerRecord) bool { return r.Name != "" && !slices.Contains(names, r.Name) }), nil
 }
 
 // withZoneShift adds to what is said of a checker that its timestamps seem to be

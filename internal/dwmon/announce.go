@@ -178,6 +178,8 @@ type LineEvidence struct {
 	// Result is the line's result at the minute, else the last before it; nil for
 	// none.
 	Result *Result
+	// Opening is the line's result at Since, where that is another minute.
+	Opening *Result
 	// Checks and Bad count the results from Since to Minute.
 	Checks, Bad int64
 	// Windows are oldest first, the one of Minute last.

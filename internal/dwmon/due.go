@@ -35,6 +35,8 @@ const (
 	GapBaseline GapReason = "baseline"
 	// GapOff: still pending when the checker was switched off or went away.
 	GapOff GapReason = "off"
+	// GapStale: the source's data did not reach them until they were out of reach.
+	GapStale GapReason = "stale"
 	// GapSettled: `dwmon settle` moved the walk past them.
 	GapSettled GapReason = "settled"
 )

@@ -28,6 +28,21 @@ type Progress struct {
 	Fetched *int64
 	// FetchedEnd is its end.
 	FetchedEnd *int64
+	// Reach is how far it could see, microseconds since the epoch; nil for none.
+	Reach *int64
+	// Skew is how far the source's clock was ahead of ours then, microseconds; 0
+	// where it was not by more than MaxSkew, or is not known.
+	Skew int64
+	// QueryID is the store's name for QUERY and SOURCE of the text in use.
+	QueryID int64
+	// QueryFetched is the start of the first successful fetch since these two came
+	// into use, microseconds since the epoch; nil before it.
+	QueryFetched *int64
+	// QueryChanged says that fetches before have asked something else.
+	QueryChanged bool
+	// HoleUntil is the end of the last hole, microseconds since the epoch; nil for
+	// none.
+	HoleUntil *int64
 	// Baseline is the start of the first successful fetch of a checker with
 	// assumed timestamps, microseconds since the epoch; nil before it.
 	Baseline *int64

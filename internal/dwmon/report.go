@@ -104,6 +104,9 @@ type FetchRecord struct {
 	Rows, Fresh, SkippedNull, Skipped, Ignored int64
 	// Oldest and Newest are timestamps of rows; nil where there are none.
 	Oldest, Newest *int64
+	// Skew and DataAsOf are as in Fetch.
+	Skew     int64
+	DataAsOf *int64
 	// Fault and Error are empty for a successful fetch.
 	Fault, Error string
 }
@@ -126,11 +129,13 @@ func (f FetchRecord) MarshalJSON() ([]byte, error) {
 		Ignored     int64        `json:"ignored"`
 		Oldest      *json.Number `json:"oldest_epoch"`
 		Newest      *json.Number `json:"newest_epoch"`
+		ClockAhead  json.Number  `json:"clock_ahead_seconds"`
+		DataAsOf    *json.Number `json:"data_as_of_epoch"`
 		Fault       *string      `json:"fault"`
 		Error       *string      `json:"error"`
 	}{
 		f.CheckerName, f.Slot, Seconds(f.Started), Seconds(f.Ended), f.Plugin, Seconds(f.SourceTime), f.OK, f.Baseline, f.Cut,
-		f.Rows, f.Fresh, f.Skipped + f.SkippedNull, f.Ignored, secondsOrNull(f.Oldest), secondsOrNull(f.Newest),
+		f.Rows, f.Fresh, f.Skipped + f.SkippedNull, f.Ignored, secondsOrNull(f.Oldest), secondsOrNull(f.Newest), Seconds(f.Skew), secondsOrNull(f.DataAsOf),
 		textOrNull(f.Fault), textOrNull(f.Error),
 	})
 }

@@ -41,6 +41,10 @@ type Result struct {
 
 	// LocalTime is the minute in the checker's zone, in LocalTimeLayout.
 	LocalTime string
+
+	// Corrected is what late rows have made of it since; nil for nothing, and where
+	// a check handler is told.
+	Corrected *Correction
 }
 
 // LocalTime writes a minute (seconds since the epoch) in a zone.
@@ -88,10 +92,11 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		EvaluatedAt      json.Number       `json:"evaluated_at"`
 		PreviousStatus   *string           `json:"previous_status"`
 		ConsecutiveBad   int64             `json:"consecutive_bad"`
+		Corrected        *Correction       `json:"corrected"`
 	}{
 		r.CheckerName, r.EventCount, r.Min.Ptr(), r.Max.Ptr(), r.Status.String(), r.Minute, r.LocalTime,
 		r.LookbackSeconds, textOrNull(string(r.Reason)), r.Requirement, r.RequirementIndex, r.TimeZone,
-		r.Source, r.Owner, labels, r.CatchUp, Seconds(r.EvaluatedAt), textOrNull(r.Previous.String()), r.ConsecutiveBad,
+		r.Source, r.Owner, labels, r.CatchUp, Seconds(r.EvaluatedAt), textOrNull(r.Previous.String()), r.ConsecutiveBad, r.Corrected,
 	})
 }
 

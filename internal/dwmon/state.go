@@ -96,6 +96,8 @@ type CheckerStatus struct {
 	Pending             int64
 	File, Owner, Source string
 	Lines               []LineStatus
+	// Lateness is nil where it was not asked for.
+	Lateness *LatenessStatus
 }
 
 // LineStatus is the last result of a line.
@@ -125,19 +127,20 @@ func (s CheckerStatus) MarshalJSON() ([]byte, error) {
 		lines = []LineStatus{}
 	}
 	return json.Marshal(struct {
-		CheckerName string       `json:"checker_name"`
-		State       State        `json:"state"`
-		Since       *int64       `json:"since_epoch"`
-		Cause       *string      `json:"cause"`
-		Silenced    *Silenced    `json:"silenced"`
-		Ack         *Ack         `json:"acknowledged"`
-		Settled     *int64       `json:"settled_minute_epoch"`
-		Pending     int64        `json:"pending_minutes"`
-		File        string       `json:"file"`
-		Owner       string       `json:"owner"`
-		Source      string       `json:"source"`
-		Lines       []LineStatus `json:"lines"`
-	}{s.CheckerName, s.State, s.Since, textOrNull(s.Cause), s.Silenced, s.Acknowledged, s.Settled, s.Pending, s.File, s.Owner, s.Source, lines})
+		CheckerName string          `json:"checker_name"`
+		State       State           `json:"state"`
+		Since       *int64          `json:"since_epoch"`
+		Cause       *string         `json:"cause"`
+		Silenced    *Silenced       `json:"silenced"`
+		Ack         *Ack            `json:"acknowledged"`
+		Settled     *int64          `json:"settled_minute_epoch"`
+		Pending     int64           `json:"pending_minutes"`
+		File        string          `json:"file"`
+		Owner       string          `json:"owner"`
+		Source      string          `json:"source"`
+		Lines       []LineStatus    `json:"lines"`
+		Lateness    *LatenessStatus `json:"lateness,omitempty"`
+	}{s.CheckerName, s.State, s.Since, textOrNull(s.Cause), s.Silenced, s.Acknowledged, s.Settled, s.Pending, s.File, s.Owner, s.Source, lines, s.Lateness})
 }
 
 // Status turns a record into what is shown: the worst of the lines, but UNKNOWN
@@ -182,6 +185,8 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 			}
 		case p.RevisionID == 0 && len(p.Lines) == 0:
 			say("it was taken over from an original's database; no file of its name was seen yet")
+		case p.behind(at.Minute) && r.lags(at):
+			say("the data of its source reach only to %s: later minutes are pending", LocalTime(floorDiv(*r.Fetch.DataAsOf, 1e6), at.Zone))
 		case p.behind(at.Minute) && at.Running:
 			say("not checked since %s: its source or plugin has not answered yet", LocalTime(p.last(), at.Zone))
 		case p.behind(at.Minute):
@@ -189,6 +194,9 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 		}
 		if lines != "" {
 			causes = append(causes, lines)
+		}
+		if text := skewText(p.Skew); text != "" && p.Off == nil {
+			causes = append(causes, text)
 		}
 		if p.Off == nil {
 			w := p.Walk(at.Zone, at.CatchUp)
@@ -204,6 +212,29 @@ func (r *CheckerRecord) Status(at StateAt) CheckerStatus {
 	}
 	s.Cause = strings.Join(causes, "; ")
 	return s
+}
+
+// recently is how many seconds old a fetch may be that speaks of the present.
+const recently = 300
+
+// lags says that the last fetch was made just now, and that its source's data did
+// not reach as far.
+func (r *CheckerRecord) lags(at StateAt) bool {
+	f := r.Fetch
+	return f != nil && f.OK && f.DataAsOf != nil && *f.DataAsOf < f.Started && floorDiv(f.Started, 1e6) >= at.Now-recently
+}
+
+// skewText tells of a source's clock that is off; empty where it is not.
+func skewText(skew int64) string {
+	off := time.Duration(skew) * time.Microsecond
+	switch {
+	case off == 0:
+		return ""
+	case off < 0:
+		return fmt.Sprintf("the clock of its source is %s behind ours: the last rows of a minute may come too late for it", (-off).Round(time.Second))
+	default:
+		return fmt.Sprintf("the clock of its source is %s ahead of ours", off.Round(time.Second))
+	}
 }
 
 // firstFault is the first error of a file, how to mend it, and how many more there
@@ -299,7 +330,11 @@ func (r *Result) Cause(zone *time.Location) string {
 	window := fmt.Sprintf("in the %d s before %s", r.LookbackSeconds, LocalTime(r.Minute, zone))
 	switch r.Reason {
 	case Low:
-		return fmt.Sprintf("%d rows %s, fewer than %d", r.EventCount, window, r.Min.N)
+		text := fmt.Sprintf("%d rows %s, fewer than %d", r.EventCount, window, r.Min.N)
+		if c := r.Corrected; c != nil {
+			text += fmt.Sprintf(" (corrected by late rows: %s)", c.Text(zone))
+		}
+		return text
 	case High:
 		return fmt.Sprintf("%d rows %s, more than %d", r.EventCount, window, r.Max.N)
 	case Purged:
@@ -307,9 +342,9 @@ func (r *Result) Cause(zone *time.Location) string {
 	case AssumedTime:
 		return fmt.Sprintf("rows %s cannot be counted on: their timestamps are assumed, and fetches do not cover all of that time", window)
 	case Truncated:
-		return fmt.Sprintf("the result was cut: rows %s may be missing", window)
+		return fmt.Sprintf("the result was cut: rows %s may be missing; raise the LIMIT, or order by the timestamp, newest first", window)
 	case QueryChanged:
-		return fmt.Sprintf("the query changed: rows %s may be missing", window)
+		return fmt.Sprintf("QUERY or SOURCE was edited: %d rows %s are more than %d, but not all of them are of the present one", r.EventCount, window, r.Max.N)
 	}
 	if r.Status == Good {
 		return ""

@@ -26,6 +26,9 @@ type Store interface {
 	// Extent gives the timestamps of the oldest and newest row of a checker,
 	// microseconds since the epoch; ok is false where there are none.
 	Extent(ctx context.Context, checkerID int64) (oldest, newest int64, ok bool, err error)
+	// Corrections gives the corrections of all checkers whose ID is greater than
+	// after, in the order of their IDs; at most limit, 0: all.
+	Corrections(ctx context.Context, after int64, limit int) ([]Correction, error)
 }
 
 // Intake holds the rows of one fetch until they are committed or dropped. It is
@@ -51,6 +54,9 @@ type Tally struct {
 	// Oldest and Newest are timestamps, microseconds since the epoch, of the rows
 	// that were not skipped; meaningless where Rows equals Skipped.
 	Oldest, Newest int64
+	// Unordered says that one of these rows was newer than the one before it: the
+	// result is not in descending order of time.
+	Unordered bool
 }
 
 // Ingested is what a commit made of an intake.
@@ -59,6 +65,9 @@ type Ingested struct {
 	Fresh int64
 	// Ignored is how many unknown keys were older than the purge mark.
 	Ignored int64
+	// OldestFresh is the oldest timestamp, microseconds since the epoch, of the new
+	// keys; 0 where there are none, and for a baseline.
+	OldestFresh int64
 }
 
 // Tx is a transaction of a Store.
@@ -80,6 +89,24 @@ type Tx interface {
 	Missed(checkerID, after int64) ([]Span, error)
 	// AddMissed stores a missed span.
 	AddMissed(checkerID int64, s Span) error
+	// CountsOf is Counts of the rows that fetches of one QUERY and SOURCE have
+	// brought first: Progress.QueryID.
+	CountsOf(checkerID, queryID int64, windows []Window) ([]int64, error)
+	// Holes gives the holes that end at or after a time, microseconds since the
+	// epoch, in order. They do not overlap.
+	Holes(checkerID, after int64) ([]Span, error)
+	// AddHole stores a hole, merged with those that it overlaps or touches.
+	AddHole(checkerID int64, s Span) error
+	// FillHoles takes everything from a time on, microseconds since the epoch, out
+	// of the holes.
+	FillHoles(checkerID, from int64) error
+	// Lows gives the BAD low verdicts of minutes after one (seconds since the epoch)
+	// that were not corrected, of fetches that began at evaluated or later
+	// (microseconds since the epoch), by minute and line.
+	Lows(checkerID, after, evaluated int64) ([]LowVerdict, error)
+	// Correct records what late rows have made of Lows. ID and the names in a
+	// Correction are the store's to give.
+	Correct(checkerID int64, corrections []Correction) error
 	// Recorded gives the (minute, line id) pairs from a minute on that have a
 	// verdict already.
 	Recorded(checkerID, from int64) (map[RecordedKey]bool, error)
@@ -147,6 +174,12 @@ type Fetch struct {
 	SkippedNull int64
 	Cut         bool
 	Baseline    bool
+	// Skew is how far the source's clock is ahead of ours, microseconds: see Skew.
+	Skew int64
+	// DataAsOf is what the source's data reach to, microseconds since the epoch; nil:
+	// to the present. Reach is how far the fetch could see: see Reach.
+	DataAsOf *int64
+	Reach    int64
 	// Err is nil for a successful fetch; Failing goes with it.
 	Err     error
 	Failing *Failing

@@ -12,18 +12,26 @@ import (
 // walk. A pass that has its rows is not torn by a stop.
 func (p *pass) commit(ctx context.Context, f *fetched, plan *dwmon.Plan, piece dwmon.Piece) error {
 	ctx = context.WithoutCancel(ctx)
-	baseline := p.job.Checker.Options.Assumed && p.progress.Baseline == nil
-	if baseline {
-		w := p.walk()
-		w.Blind = true
-		plan = w.Plan(p.m, dwmon.GapBaseline)
-		piece, _ = plan.Next(dwmon.PieceLimit)
+	j := &judge{
+		pass: p, fetched: f,
+		baseline: p.job.Checker.Options.Assumed && p.progress.Baseline == nil,
+		until:    dwmon.Judgeable(p.m, f.summary.DataAsOf, p.job.Checker.Options.Grace),
+		coverage: p.coverage(f),
 	}
-	j := &judge{pass: p, fetched: f, baseline: baseline}
+	ok := true
+	if j.baseline || j.until < p.m {
+		plan = j.replan()
+		piece, ok = plan.Next(dwmon.PieceLimit)
+	}
 	for _, l := range p.progress.Lines {
 		j.streaks = append(j.streaks, l.Streak)
 	}
-	for ok := true; ok; piece, ok = plan.Next(dwmon.PieceLimit) {
+	if !ok {
+		if err := j.commitRows(ctx); err != nil {
+			return err
+		}
+	}
+	for ; ok; piece, ok = plan.Next(dwmon.PieceLimit) {
 		if err := j.commit(ctx, piece); err != nil {
 			return err
 		}
@@ -37,8 +45,34 @@ type judge struct {
 	*pass
 	fetched  *fetched
 	baseline bool
+	// until is the newest minute that the source's data reach to.
+	until    int64
+	coverage dwmon.Coverage
 	fetchID  int64 // 0 until the first piece has stored the fetch
 	streaks  []dwmon.Streak
+}
+
+// replan plans the walk as far as the fetch allows: not beyond the source's data,
+// and of a baseline nothing is judged.
+func (j *judge) replan() *dwmon.Plan {
+	w, reason := j.walk(), j.gapReason()
+	if j.baseline {
+		w.Blind, reason = true, dwmon.GapBaseline
+	}
+	return w.Plan(j.until, reason)
+}
+
+// commitRows stores a fetch after which nothing can be judged, nor the walk moved.
+func (j *judge) commitRows(ctx context.Context) error {
+	record := j.fetched.record
+	err := j.store.InTx(ctx, func(tx dwmon.Tx) error {
+		_, err := j.keep(tx, &record, dwmon.Piece{})
+		return err
+	})
+	if err == nil {
+		j.fetched.record = record
+	}
+	return err
 }
 
 // commit does one piece in one transaction.
@@ -86,6 +120,12 @@ func (j *judge) keep(tx dwmon.Tx, record *dwmon.Fetch, piece dwmon.Piece) (int64
 		return 0, fmt.Errorf("store the rows: %w", err)
 	}
 	record.Ingested, record.Baseline = ingested, j.baseline
+	if err := j.cover(tx); err != nil {
+		return 0, err
+	}
+	if err := j.correct(tx, ingested); err != nil {
+		return 0, err
+	}
 	if span, missed := j.missed(piece); missed {
 		if err := tx.AddMissed(j.progress.ID, span); err != nil {
 			return 0, fmt.Errorf("store the missed span: %w", err)
@@ -99,12 +139,18 @@ func (j *judge) keep(tx dwmon.Tx, record *dwmon.Fetch, piece dwmon.Piece) (int64
 }
 
 // missed says whether a fetch of assumed timestamps comes later than one that
-// was due: rows that arrived since the fetch before bear the time of this one.
+// was due: rows that arrived since the fetch before bear the time of this one. So do
+// those that another query than before has brought along.
 func (j *judge) missed(piece dwmon.Piece) (dwmon.Span, bool) {
-	if !j.job.Checker.Options.Assumed || j.baseline || len(piece.Due) == 0 || piece.Due[0].Minute == j.m {
+	p := j.progress
+	if !j.job.Checker.Options.Assumed || j.baseline {
 		return dwmon.Span{}, false
 	}
-	return dwmon.Span{From: *j.progress.Fetched, Until: j.fetched.record.Ended}, true
+	late := len(piece.Due) > 0 && piece.Due[0].Minute != j.until
+	if !late && p.QueryFetched != nil {
+		return dwmon.Span{}, false
+	}
+	return dwmon.Span{From: *p.Reach, Until: j.fetched.record.Ended}, true
 }
 
 // weigh judges the due pairs in order. Pairs that have a verdict already, because
@@ -122,7 +168,7 @@ func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]d
 	if err != nil {
 		return nil, nil, fmt.Errorf("count %d windows: %w", len(windows), err)
 	}
-	evidence, err := j.evidence(tx, windows)
+	weighed, err := j.weighAll(tx, j.requirements(due), windows, counts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,7 +176,7 @@ func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]d
 	for i, d := range due {
 		line, streak := &j.progress.Lines[d.Line], &streaks[d.Line]
 		v := dwmon.Verdict{Minute: d.Minute, LineID: line.ID, LineIndex: line.Index, Count: counts[i], Previous: streak.Last}
-		v.Status, v.Reason = evidence.Weigh(line.Requirement, windows[i], counts[i])
+		v.Status, v.Reason = weighed[i].status, weighed[i].reason
 		old := d.Minute < j.progress.Origin
 		v.CatchUp = old || j.m-d.Minute > dwmon.LateAfter
 		before := *streak
@@ -193,25 +239,6 @@ func (j *judge) unrecorded(tx dwmon.Tx, due []dwmon.Due) ([]dwmon.Due, error) {
 		}
 	}
 	return left, nil
-}
-
-// evidence gathers what limits the claims of counts over the windows.
-func (j *judge) evidence(tx dwmon.Tx, windows []dwmon.Window) (dwmon.Evidence, error) {
-	e := dwmon.Evidence{PurgeMark: j.progress.PurgeMark}
-	if !j.job.Checker.Options.Assumed {
-		return e, nil
-	}
-	e.KnownFrom = j.progress.Baseline
-	earliest := windows[0].From
-	for _, w := range windows {
-		earliest = min(earliest, w.From)
-	}
-	missed, err := tx.Missed(j.progress.ID, earliest)
-	if err != nil {
-		return e, fmt.Errorf("read the missed spans: %w", err)
-	}
-	e.Missed = missed
-	return e, nil
 }
 
 // account adds a committed piece to the report.

@@ -34,6 +34,9 @@ type Options struct {
 	Spread time.Duration
 	// Now is the clock that stamps fetches; nil: time.Now.
 	Now func() time.Time
+	// Stands says that Now is not the real clock: what sources say of theirs is not
+	// compared with it.
+	Stands bool
 	// Observe is told of every pass that has ended; it is called from the pass's
 	// goroutine. nil: nobody.
 	Observe func(Report)
@@ -50,6 +53,7 @@ type Engine struct {
 	catchUp time.Duration
 	spread  time.Duration
 	now     func() time.Time
+	stands  bool
 	observe func(Report)
 	log     *slog.Logger
 	places  places
@@ -78,6 +82,7 @@ func New(o Options) (*Engine, error) {
 		catchUp: cmp.Or(o.CatchUp, 24*time.Hour),
 		spread:  cmp.Or(o.Spread, 10*time.Second),
 		now:     o.Now,
+		stands:  o.Stands,
 		observe: o.Observe,
 		log:     o.Log,
 		jobs:    map[string]*Job{},

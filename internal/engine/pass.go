@@ -174,12 +174,17 @@ func (p *pass) sight(ctx context.Context) (err error) {
 
 // plan plans the walk. What lies out of its reach was lost to failing fetches,
 // if there were any, else to dwmon not running.
-func (p *pass) plan() *dwmon.Plan {
-	reason := dwmon.GapNotRunning
-	if p.progress.Failing != nil {
-		reason = dwmon.GapFetchFailed
+func (p *pass) plan() *dwmon.Plan { return p.walk().Plan(p.m, p.gapReason()) }
+
+func (p *pass) gapReason() dwmon.GapReason {
+	switch {
+	case p.progress.Failing != nil:
+		return dwmon.GapFetchFailed
+	case p.stale():
+		return dwmon.GapStale
+	default:
+		return dwmon.GapNotRunning
 	}
-	return p.walk().Plan(p.m, reason)
 }
 
 func (p *pass) walk() dwmon.Walk {
@@ -250,7 +255,8 @@ func (p *pass) fetch(ctx context.Context) (*fetched, error) {
 	f.record.Tally = f.intake.Tally()
 	f.record.SkippedNull = f.summary.SkippedNull
 	f.record.SourceTime = f.summary.SourceTime.Microseconds()
-	f.record.Cut = f.summary.Cut
+	f.record.Cut = dwmon.IsCut(p.job.Checker.Query, f.summary, f.record.Tally)
+	p.hear(f)
 	if ctx.Err() != nil { // we are stopping: nothing is counted
 		f.intake.Close()
 		return nil, fmt.Errorf("checker %s: %w", p.job.Checker.Name, ctx.Err())

@@ -23,3 +23,16 @@ func TestLivesAsTheModelDoes(t *testing.T) {
 		})
 	}
 }
+
+// TestNoLowVerdictIsWrong holds verdicts against full knowledge of the source.
+func TestNoLowVerdictIsWrong(t *testing.T) {
+	rounds := 3
+	if os.Getenv("DWMON_TEST_ALL") == "1" {
+		rounds = 30
+	}
+	for range rounds {
+		rapid.Check(t, func(t *rapid.T) {
+			enginetest.LiveTruth(t, enginetest.Options{Store: model.New(), Passes: 60})
+		})
+	}
+}

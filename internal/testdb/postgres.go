@@ -39,23 +39,32 @@ func bootPostgres(programs map[string]string, dir string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, passwords := filepath.Join(dir, "data"), filepath.Join(dir, "password")
-	if err := os.WriteFile(passwords, []byte(pgPassword+"\n"), 0o600); err != nil {
-		return nil, err
-	}
-	for _, path := range []string{dir, passwords} {
-		if err := as.own(path); err != nil {
-			return nil, err
-		}
-	}
-	err = run(as, dir, programs["initdb"], "--pgdata="+data, "--username="+pgUser, "--pwfile="+passwords,
-		"--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
+	data, err := initPostgres(as, programs, dir)
 	if err != nil {
 		return nil, err
 	}
+	return startPostgres(as, programs, dir, data, pgSettings)
+}
+
+// initPostgres makes the data folder of a server in dir, which it gives to as.
+func initPostgres(as *account, programs map[string]string, dir string) (data string, err error) {
+	data, passwords := filepath.Join(dir, "data"), filepath.Join(dir, "password")
+	if err := os.WriteFile(passwords, []byte(pgPassword+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	for _, path := range []string{dir, passwords} {
+		if err := as.own(path); err != nil {
+			return "", err
+		}
+	}
+	return data, run(as, dir, programs["initdb"], "--pgdata="+data, "--username="+pgUser, "--pwfile="+passwords,
+		"--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
+}
+
+func startPostgres(as *account, programs map[string]string, dir, data string, settings []string) (*instance, error) {
 	return onFreePort(func(port int) (*instance, error) {
 		args := []string{"-D", data, "-k", dir, "-p", strconv.Itoa(port)}
-		for _, s := range pgSettings {
+		for _, s := range settings {
 			args = append(args, "-c", s)
 		}
 		proc, err := launch(as, dir, syscall.SIGQUIT, programs["postgres"], args...)
@@ -67,7 +76,7 @@ func bootPostgres(programs map[string]string, dir string) (*instance, error) {
 			return nil, err
 		}
 		return &instance{
-			proc: proc,
+			proc: proc, port: port,
 			create: func(name string) (string, error) {
 				return pgURL(port, name), pgExec(context.Background(), admin, "CREATE DATABASE "+name)
 			},

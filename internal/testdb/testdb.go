@@ -62,6 +62,7 @@ func (r Runner) Run() int {
 	defer clickhouseServer.stop()
 	defer mariadb.stop()
 	defer postgres.stop()
+	defer replicated.stop()
 	return r.m.Run()
 }
 
@@ -86,7 +87,10 @@ type server struct {
 // instance is a running server.
 type instance struct {
 	proc *process
+	port int
 	dir  string
+	// standby follows it; nil for none.
+	standby *instance
 	// create makes a database and returns its URL; drop removes it.
 	create func(name string) (url string, err error)
 	drop   func(name string) error
@@ -96,11 +100,19 @@ type instance struct {
 // database on it.
 func (s *server) database(t testing.TB) string {
 	t.Helper()
+	_, _, url := s.make(t)
+	return url
+}
+
+// make is database, with the server and the database's name.
+func (s *server) make(t testing.TB) (inst *instance, name, url string) {
+	t.Helper()
 	if !wrapped.Load() {
 		t.Fatal("testdb: the package needs func TestMain(m *testing.M) { testdb.Main(m) }, else its servers would stay behind")
 	}
-	inst, name := s.use(t)
-	url, err := inst.create(name)
+	inst, name = s.use(t)
+	var err error
+	url, err = inst.create(name)
 	if err != nil {
 		t.Fatalf("testdb: create database %s on %s: %v", name, s.name, err)
 	}
@@ -109,7 +121,7 @@ func (s *server) database(t testing.TB) string {
 			t.Logf("testdb: drop database %s on %s: %v", name, s.name, err)
 		}
 	})
-	return url
+	return inst, name, url
 }
 
 // use returns the running server and a name that no database has yet.
@@ -160,6 +172,9 @@ func (s *server) stop() {
 	defer s.mu.Unlock()
 	if s.inst == nil {
 		return
+	}
+	if s.inst.standby != nil {
+		s.inst.standby.proc.stop()
 	}
 	s.inst.proc.stop()
 	if err := os.RemoveAll(s.inst.dir); err != nil {

@@ -2,8 +2,8 @@
 // settings the lines go to dwmon's own log, GOOD at level INFO, BAD and UNKNOWN at
 // WARN, each with the attribute result=true. With the setting file they are
 // appended to that file instead, as JSON Lines: the object that `dwmon history
-// --json` prints. A notice, such as a digest, is an object with the member
-// "notice".
+// --json` prints. A notice is an object with the member "notice": docs/notices.md.
+// With on: change there is a line for each incident that begins, goes on and ends.
 package main
 
 import (
@@ -70,7 +70,11 @@ func (h *handler) HandleNotice(ctx context.Context, n pluginsdk.Notice) error {
 	if h.out != nil {
 		return h.append(n)
 	}
-	pluginsdk.Logger(ctx).Warn(onOneLine(n.Summary), "result", true, "notice", string(n.Kind), "detail", n.Detail)
+	level := slog.LevelWarn
+	if n.Kind == pluginsdk.NoticeRecovered || n.Kind == pluginsdk.NoticeTest {
+		level = slog.LevelInfo
+	}
+	pluginsdk.Logger(ctx).Log(ctx, level, onOneLine(n.Summary), "result", true, "notice", string(n.Kind), "detail", n.Detail)
 	return nil
 }
 

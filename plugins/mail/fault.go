@@ -15,6 +15,13 @@ import (
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
+// What is being done before there is a mail.
+const (
+	greeting = "wait for the greeting"
+	hello    = "say hello"
+	beginTLS = "begin TLS"
+)
+
 // named puts in front of an error whom it is about.
 func (s *server) named(err error) error { return fmt.Errorf("mail by %s: %w", s.address, err) }
 
@@ -49,7 +56,7 @@ func (s *server) fault(ctx context.Context, doing string, err error) error {
 		return pluginsdk.CredentialsError(fmt.Errorf("%w; look at username, password and auth", text))
 	case code < 500:
 		return pluginsdk.Retryable(text, 0)
-	case doing == "wait for the greeting", doing == "say hello", doing == "begin TLS":
+	case doing == greeting, doing == hello, doing == beginTLS:
 		return pluginsdk.ConfigError(text)
 	default:
 		return pluginsdk.Permanent(text)

@@ -87,15 +87,15 @@ func (c *session) begin(ctx context.Context) (err error) {
 	if s.settings.TLS == tlsImplicit {
 		secure := tls.Client(conn, s.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return s.fault(ctx, "begin TLS", err)
+			return s.fault(ctx, beginTLS, err)
 		}
 		conn, c.private = secure, true
 	}
 	if c.client, err = smtp.NewClient(conn, s.settings.Host); err != nil {
-		return s.fault(ctx, "wait for the greeting", err)
+		return s.fault(ctx, greeting, err)
 	}
 	if err := c.client.Hello(s.settings.Hello); err != nil {
-		return s.fault(ctx, "say hello", err)
+		return s.fault(ctx, hello, err)
 	}
 	if err := c.startTLS(ctx); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (c *session) startTLS(ctx context.Context) error {
 		return pluginsdk.ConfigError(s.named(errors.New("the server does not offer STARTTLS; set tls to implicit where it speaks TLS from the first byte on, or to none where nobody can read along")))
 	}
 	if err := c.client.StartTLS(s.tls); err != nil {
-		return s.fault(ctx, "begin TLS", err)
+		return s.fault(ctx, beginTLS, err)
 	}
 	c.private = true
 	return nil

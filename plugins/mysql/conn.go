@@ -51,24 +51,60 @@ type conn struct {
 
 	settings string // the last that bound has set; empty: not known
 	offset   time.Duration
+
+	// skew is how far the server's clock was ahead of ours at measured.
+	skew     time.Duration
+	measured time.Time
 }
 
-// introduce asks for the connection's id and the server's kind.
+// introduce asks for the connection's id, the server's kind and its clock.
 func (c *conn) introduce(ctx context.Context) error {
-	rows, err := c.driverConn.QueryContext(ctx, "SELECT CONNECTION_ID(), VERSION()", nil)
+	got, err := c.row(ctx, "SELECT CONNECTION_ID(), VERSION(), UTC_TIMESTAMP(6)", 3)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	got := make([]driver.Value, 2)
-	if err := rows.Next(got); err != nil {
-		return err
-	}
+	c.set(got[2])
 	if _, err := fmt.Sscan(text(got[0]), &c.id); err != nil {
 		return fmt.Errorf("the server gave no connection id: %w", err)
 	}
 	c.mariadb = strings.Contains(strings.ToLower(text(got[1])), "mariadb")
 	return nil
+}
+
+// row asks for one row of so many columns.
+func (c *conn) row(ctx context.Context, query string, columns int) ([]driver.Value, error) {
+	rows, err := c.driverConn.QueryContext(ctx, query, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	got := make([]driver.Value, columns)
+	return got, rows.Next(got)
+}
+
+// clockAge is how long a look at the server's clock is good for: a clock that is off
+// stays so for longer, and asking costs a round trip.
+const clockAge = 10 * time.Minute
+
+// clock is what the server's clock says now. A new connection has asked for it with
+// its first query, an old one asks again now and then.
+func (c *conn) clock(ctx context.Context) (time.Time, error) {
+	if age := time.Since(c.measured); age < 0 || age > clockAge {
+		got, err := c.row(ctx, "SELECT UTC_TIMESTAMP(6)", 1)
+		if err != nil {
+			return time.Time{}, err
+		}
+		c.set(got[0])
+	}
+	return time.Now().Add(c.skew), nil
+}
+
+// set takes the server's clock, which has just been asked for.
+func (c *conn) set(v driver.Value) {
+	c.measured = time.Now()
+	if at, ok := v.(time.Time); ok {
+		c.skew = at.Sub(c.measured)
+	}
 }
 
 func text(v driver.Value) string {

@@ -90,7 +90,11 @@ func (d *database) Begin(ctx context.Context, sqlConn *sql.Conn, limit time.Dura
 		if err := s.raw.bound(ctx, limit, d.loc); err != nil {
 			return err
 		}
-		_, err := s.raw.ExecContext(ctx, "START TRANSACTION READ ONLY", nil)
+		if _, err := s.raw.ExecContext(ctx, "START TRANSACTION READ ONLY", nil); err != nil {
+			return err
+		}
+		var err error
+		s.now, err = s.raw.clock(ctx)
 		return err
 	})
 	if err != nil {
@@ -104,10 +108,10 @@ type session struct {
 	db   *database
 	conn *sql.Conn
 	raw  *conn
+	now  time.Time
 }
 
-// SourceNow would cost a round trip.
-func (s *session) SourceNow() time.Time { return time.Time{} }
+func (s *session) SourceNow() time.Time { return s.now }
 
 // errCut says that a connection's query was cut short.
 var errCut = errors.New("the query was cut short")

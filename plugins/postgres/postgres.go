@@ -94,11 +94,14 @@ func (d *database) Begin(ctx context.Context, conn *sql.Conn, limit time.Duratio
 		millis, quote(d.zone))
 	s := &session{conn: conn}
 	err := withConn(conn, func(pg *pgconn.PgConn) error {
+		if pg.ParameterStatus("in_hot_standby") == "on" {
+			script += ", " + replayedUntil
+		}
 		results, err := pg.Exec(ctx, script).ReadAll()
 		if err != nil {
 			return err
 		}
-		s.now = clock(results)
+		s.now, s.asOf = times(results)
 		return nil
 	})
 	if err != nil {
@@ -107,16 +110,38 @@ func (d *database) Begin(ctx context.Context, conn *sql.Conn, limit time.Duratio
 	return s, nil
 }
 
-// clock reads the answer to the last statement of Begin's script.
-func clock(results []*pgconn.Result) time.Time {
+// replayedUntil is, on a standby that is behind, the commit of the last transaction
+// that it has replayed. One that has replayed all that it has received is not behind,
+// however long ago that was: an idle primary sends nothing. But while nothing is
+// being received, nobody knows what it lacks.
+//
+// Servers from version 14 on say by themselves, when they are connected to, that
+// they are standbys. Others, and relatives that lack these functions, are not asked.
+const replayedUntil = `CASE
+	WHEN NOT pg_is_in_recovery() THEN NULL
+	WHEN pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN NULL
+	ELSE extract(epoch FROM pg_last_xact_replay_timestamp())
+END`
+
+// times reads the answer to the last statement of Begin's script: the server's clock
+// and, of a standby that is behind, how far its data reach.
+func times(results []*pgconn.Result) (now, asOf time.Time) {
 	if len(results) == 0 {
-		return time.Time{}
+		return now, asOf
 	}
 	rows := results[len(results)-1].Rows
-	if len(rows) != 1 || len(rows[0]) != 1 {
-		return time.Time{}
+	if len(rows) != 1 || len(rows[0]) == 0 {
+		return now, asOf
 	}
-	seconds, err := strconv.ParseFloat(string(rows[0][0]), 64)
+	if len(rows[0]) > 1 {
+		asOf = epoch(rows[0][1])
+	}
+	return epoch(rows[0][0]), asOf
+}
+
+// epoch reads seconds; zero for NULL and for what is no number.
+func epoch(text []byte) time.Time {
+	seconds, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
 		return time.Time{}
 	}
@@ -127,9 +152,12 @@ func clock(results []*pgconn.Result) time.Time {
 type session struct {
 	conn *sql.Conn
 	now  time.Time
+	asOf time.Time
 }
 
 func (s *session) SourceNow() time.Time { return s.now }
+
+func (s *session) DataAsOf() time.Time { return s.asOf }
 
 // End rolls back. After a query that was cut short there is nothing to end: when
 // its context ended, pgx closed the connection and asked the server to cancel.

@@ -44,6 +44,14 @@ type Checker struct {
 	Verdicts map[dwmon.RecordedKey]dwmon.Verdict
 	// revisions are the ids of texts and the zones they were judged in.
 	revisions map[[2]string]int64
+	// queries are the ids of QUERY and SOURCE by their digest, fetchedQuery the one
+	// that the last successful fetch has asked, and revisionOf the text that each
+	// verdict was judged by.
+	queries      map[string]int64
+	fetchedQuery int64
+	queryBegan   *int64
+	queryChanged bool
+	revisionOf   map[dwmon.RecordedKey]int64
 	// Order lists the verdicts as they were recorded, Evaluated the start of the
 	// fetch of each.
 	Order     []dwmon.RecordedKey
@@ -51,16 +59,20 @@ type Checker struct {
 	Gaps      []Gap
 	Spans     []OffSpan
 	Missed    []dwmon.Span
-	Fetches   []dwmon.Fetch
-	Tellings  []dwmon.Telling
-	Incidents []dwmon.Incident
-	CatchUps  []dwmon.CatchUp
+	// Holes are in order and do not overlap.
+	Holes       []dwmon.Span
+	Corrections []dwmon.Correction
+	Fetches     []dwmon.Fetch
+	Tellings    []dwmon.Telling
+	Incidents   []dwmon.Incident
+	CatchUps    []dwmon.CatchUp
 }
 
 // Key is a key that was seen.
 type Key struct {
 	Micros    int64
 	FirstSeen int64
+	QueryID   int64
 	Counts    bool
 }
 
@@ -191,6 +203,7 @@ type intake struct {
 	closed    bool
 	err       error // sticky: a result with a hole is no result
 	tally     dwmon.Tally
+	last      int64
 	keys      []string
 	micros    []int64
 }
@@ -219,6 +232,8 @@ func (in *intake) Add(b *dwmon.Batch) error {
 		if in.tally.Rows-in.tally.Skipped == 1 {
 			in.tally.Oldest, in.tally.Newest = us, us
 		}
+		in.tally.Unordered = in.tally.Unordered || in.tally.Rows-in.tally.Skipped > 1 && us > in.last
+		in.last = us
 		in.tally.Oldest, in.tally.Newest = min(in.tally.Oldest, us), max(in.tally.Newest, us)
 		in.keys = append(in.keys, key)
 		in.micros = append(in.micros, us)
@@ -252,6 +267,7 @@ func (t *tx) keep(c *Checker) {
 	}
 	gaps, spans, missed, fetches, tellings, order, evaluated := c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated
 	incidents, catchUps := slices.Clone(c.Incidents), c.CatchUps
+	holes, corrections, fetchedQuery, began, changed := c.Holes, c.Corrections, c.fetchedQuery, c.queryBegan, c.queryChanged
 	t.onUndo(func() {
 		c.Progress, c.Lines = p, map[string]*dwmon.LineProgress{}
 		for id, l := range lines {
@@ -259,6 +275,7 @@ func (t *tx) keep(c *Checker) {
 		}
 		c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated = gaps, spans, missed, fetches, tellings, order, evaluated
 		c.Incidents, c.CatchUps = incidents, catchUps
+		c.Holes, c.Corrections, c.fetchedQuery, c.queryBegan, c.queryChanged = holes, corrections, fetchedQuery, began, changed
 	})
 }
 
@@ -279,7 +296,8 @@ func (t *tx) Sight(s dwmon.Sighting) (_ *dwmon.Progress, err error) {
 			return nil, fmt.Errorf("checker %s is not new", name)
 		}
 		t.s.lastID++
-		c = &Checker{Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}, revisions: map[[2]string]int64{}}
+		c = &Checker{Keys: map[string]Key{}, Lines: map[string]*dwmon.LineProgress{}, Verdicts: map[dwmon.RecordedKey]dwmon.Verdict{}, revisions: map[[2]string]int64{},
+			queries: map[string]int64{}, revisionOf: map[dwmon.RecordedKey]int64{}}
 		c.Progress = dwmon.Progress{ID: t.s.lastID, Name: name, Origin: s.Minute}
 		t.s.checkers[name], t.s.byID[c.Progress.ID] = c, c
 		t.onUndo(func() { delete(t.s.checkers, name); delete(t.s.byID, c.Progress.ID) })
@@ -304,6 +322,7 @@ func (t *tx) Sight(s dwmon.Sighting) (_ *dwmon.Progress, err error) {
 		c.revisions[text] = t.s.lastID
 	}
 	p.RevisionID = c.revisions[text]
+	c.sightQuery(t.s, s.Checker.QueryRevision())
 	p.Lines = nil
 	for i, r := range s.Checker.Lines {
 		l := c.Lines[r.Identity()]
@@ -331,7 +350,8 @@ func (t *tx) SaveFetch(f dwmon.Fetch) (_ int64, err error) {
 	p.Failing = f.Failing
 	if f.Err == nil {
 		started, ended := f.Started, f.Ended
-		p.Fetched, p.FetchedEnd = &started, &ended
+		p.Fetched, p.FetchedEnd, p.Reach, p.Skew = &started, &ended, &f.Reach, f.Skew
+		c.fetchedNow(f.Progress.QueryID, started)
 		if f.Baseline && p.Baseline == nil {
 			p.Baseline = &started
 		}
@@ -368,10 +388,13 @@ func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (done dwm
 			ignored[key] = true
 			continue
 		}
-		c.Keys[key] = Key{Micros: us, FirstSeen: rows.started, Counts: !baseline}
+		c.Keys[key] = Key{Micros: us, FirstSeen: rows.started, QueryID: p.QueryID, Counts: !baseline}
 		t.onUndo(func() { delete(c.Keys, key) })
 		done.Fresh++
 		if !baseline {
+			if done.Fresh == 1 || us < done.OldestFresh {
+				done.OldestFresh = us
+			}
 			if !added {
 				c.times, added = slices.Clone(c.times), true
 			}
@@ -453,7 +476,8 @@ func (t *tx) Record(r dwmon.Record) (err error) {
 			return dwmon.ErrRecorded
 		}
 		c.Verdicts[key] = v
-		t.onUndo(func() { delete(c.Verdicts, key) })
+		c.revisionOf[key] = r.Progress.RevisionID
+		t.onUndo(func() { delete(c.Verdicts, key); delete(c.revisionOf, key) })
 		c.Order = append(c.Order, key)
 		c.Evaluated = append(c.Evaluated, r.EvaluatedAt)
 		if c.Progress.Recorded == nil || *c.Progress.Recorded < v.Minute {

@@ -11,6 +11,7 @@ import (
 const (
 	countRange = "SELECT count(*) FROM seen INDEXED BY seen_ts WHERE checker_id = ? AND ts >= ? AND ts < ?"
 	scanRange  = "SELECT ts FROM seen INDEXED BY seen_ts WHERE checker_id = ? AND ts >= ? AND ts < ? ORDER BY ts"
+	countOf    = "SELECT count(*) FROM seen INDEXED BY seen_ts WHERE checker_id = ? AND ts >= ? AND ts < ? AND query_id = ?"
 )
 
 // fewEdges is up to how many window borders each stretch between two of them is
@@ -141,4 +142,17 @@ func rankByScan(c *conn, checkerID int64, edges, ranks []int64) (err error) {
 		ranks[next] = n
 	}
 	return nil
+}
+
+// CountsOf is dwmon.Tx's. It is asked rarely, and for few windows.
+func (tx *Tx) CountsOf(checkerID, queryID int64, windows []dwmon.Window) ([]int64, error) {
+	counts := make([]int64, len(windows))
+	for i, w := range windows {
+		r, err := tx.one(countOf, checkerID, w.From, w.Until, queryID)
+		if err != nil {
+			return nil, err
+		}
+		counts[i] = r.int(0)
+	}
+	return counts, nil
 }

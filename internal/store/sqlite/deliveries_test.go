@@ -68,7 +68,7 @@ func TestDeliveryHoldsTheWholeResult(t *testing.T) {
 	want := fmt.Sprintf(`{"checker_name":"billing/new","event_count":%d,"min_required":9,"max_allowed":null,"check_status":"BAD",`+
 		`"minute_epoch":%d,"minute_local_time":"2025-06-16 05:31:00","lookback_seconds":180,"reason":"low","requirement":%q,`+
 		`"requirement_index":1,"time_zone":"Asia/Kolkata","source":"AWS","owner":"owner of billing/new","labels":{"team":"billing/new"},`+
-		`"catch_up":false,"evaluated_at":%d.000001,"previous_status":null,"consecutive_bad":1}`,
+		`"catch_up":false,"evaluated_at":%d.000001,"previous_status":null,"consecutive_bad":1,"corrected":null}`,
 		(epoch0+60)%97, epoch0+60, line(9).Identity(), epoch0+60)
 	if string(got) != want {
 		t.Errorf("result\n%s, want\n%s", got, want)

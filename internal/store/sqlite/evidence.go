@@ -16,8 +16,13 @@ func (db *DB) LineEvidence(ctx context.Context, q dwmon.LineQuery) (e dwmon.Line
 		if err != nil || name == nil {
 			return err
 		}
-		if e.Result, err = lineResult(c, name.text(0), q); err != nil {
+		if e.Result, err = lineResult(c, name.text(0), q, q.Minute); err != nil {
 			return err
+		}
+		if q.Since != q.Minute {
+			if e.Opening, err = lineResult(c, name.text(0), q, q.Since); err != nil {
+				return err
+			}
 		}
 		r, err := c.one("SELECT count(*), coalesce(sum(status <> 1), 0) FROM verdicts WHERE checker_id = ? AND minute >= ? AND minute <= ? AND line_id = ?",
 			q.CheckerID, q.Since, q.Minute, q.LineID)
@@ -37,9 +42,10 @@ func (db *DB) LineEvidence(ctx context.Context, q dwmon.LineQuery) (e dwmon.Line
 	return e, err
 }
 
-func lineResult(c *conn, checker string, q dwmon.LineQuery) (*dwmon.Result, error) {
+// lineResult is the line's result at a minute, else the last before it.
+func lineResult(c *conn, checker string, q dwmon.LineQuery, minute int64) (*dwmon.Result, error) {
 	r, err := c.one("SELECT "+verdictColumns+" FROM verdicts v WHERE v.checker_id = ? AND v.minute <= ? AND v.line_id = ? ORDER BY v.minute DESC LIMIT 1",
-		q.CheckerID, q.Minute, q.LineID)
+		q.CheckerID, minute, q.LineID)
 	if err != nil || r == nil {
 		return nil, err
 	}

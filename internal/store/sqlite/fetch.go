@@ -5,8 +5,8 @@ import (
 )
 
 const insertFetch = `INSERT INTO fetches (checker_id, revision_id, slot, started, ended, plugin, source_time, ok, baseline,
-	rows, fresh, skipped_null, skipped, ignored, oldest, newest, cut, fault, error)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	rows, fresh, skipped_null, skipped, ignored, oldest, newest, cut, fault, error, unordered, skew, data_as_of)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // SaveFetch is dwmon.Tx's.
 func (tx *Tx) SaveFetch(f dwmon.Fetch) (int64, error) {
@@ -21,7 +21,7 @@ func (tx *Tx) SaveFetch(f dwmon.Fetch) (int64, error) {
 	}
 	id, err := tx.insert(insertFetch, f.Progress.ID, f.Progress.RevisionID, f.Slot, f.Started, f.Ended, f.Plugin, f.SourceTime,
 		f.Err == nil, f.Baseline, f.Tally.Rows, f.Ingested.Fresh, f.SkippedNull, f.Tally.Skipped, f.Ingested.Ignored,
-		oldest, newest, f.Cut, fault, cause)
+		oldest, newest, f.Cut, fault, cause, f.Tally.Unordered, f.Skew, f.DataAsOf)
 	if err != nil {
 		return 0, err
 	}
@@ -36,20 +36,34 @@ func (tx *Tx) fetchSucceeded(f dwmon.Fetch) error {
 	if f.Baseline {
 		baseline = &f.Started
 	}
-	started, ended := f.Started, f.Ended
-	err := tx.updateChecker(f.Progress.ID, `UPDATE checkers SET fetched = ?, fetched_end = ?, baseline = coalesce(baseline, ?),
+	started, ended, reach := f.Started, f.Ended, f.Reach
+	err := tx.updateChecker(f.Progress.ID, `UPDATE checkers SET fetched = ?, fetched_end = ?, fetched_reach = ?, skew = ?, baseline = coalesce(baseline, ?),
 		fail_since = NULL, fail_next = NULL, fail_count = 0, fail_fault = NULL, fail_cause = NULL, fail_tried = NULL WHERE id = ?`,
-		started, ended, baseline, f.Progress.ID)
+		started, ended, reach, f.Skew, baseline, f.Progress.ID)
 	if err != nil {
 		return err
 	}
+	if f.Progress.QueryFetched == nil {
+		if err := tx.queryBegins(f); err != nil {
+			return err
+		}
+	}
 	tx.amend(f.Progress.ID, func(p *dwmon.Progress) {
-		p.Fetched, p.FetchedEnd, p.Failing = &started, &ended, nil
+		p.Fetched, p.FetchedEnd, p.Reach, p.Skew, p.Failing = &started, &ended, &reach, f.Skew, nil
 		if p.Baseline == nil {
 			p.Baseline = baseline
 		}
 	})
 	return nil
+}
+
+// queryBegins notes the first successful fetch since QUERY and SOURCE came into use.
+func (tx *Tx) queryBegins(f dwmon.Fetch) error {
+	tx.dirty(f.Progress.Name)
+	return tx.updateChecker(f.Progress.ID, `UPDATE checkers SET fetched_query = ?1,
+		query_began = CASE WHEN fetched_query IS ?1 THEN query_began ELSE ?2 END,
+		query_changed = CASE WHEN fetched_query IS ?1 THEN query_changed ELSE fetched_query IS NOT NULL END
+		WHERE id = ?3`, f.Progress.QueryID, f.Started, f.Progress.ID)
 }
 
 func (tx *Tx) fetchFailed(checkerID int64, f *dwmon.Failing) error {

@@ -224,6 +224,9 @@ func (s *source) results(c *conn) ([]placed, error) {
 			return nil, err
 		}
 		result, _, err := s.h.rebuild.result(c, s.name, r, 0)
+		if err == nil {
+			err = correct(c, s.checkerID, r.int(1), &result)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -146,7 +146,7 @@ func TestHistoryAsJSON(t *testing.T) {
 		w.must(err)
 		got += string(text) + "\n"
 	}
-	want := fmt.Sprintf(`{"checker_name":"a","event_count":%d,"min_required":5,"max_allowed":null,"check_status":"GOOD","minute_epoch":%d,"minute_local_time":"2025-06-15 20:01:00","lookback_seconds":180,"reason":null,"requirement":%q,"requirement_index":0,"time_zone":"America/New_York","source":"AWS","owner":"owner of a","labels":{"team":"a"},"catch_up":false,"evaluated_at":%d.000001,"previous_status":null,"consecutive_bad":0}
+	want := fmt.Sprintf(`{"checker_name":"a","event_count":%d,"min_required":5,"max_allowed":null,"check_status":"GOOD","minute_epoch":%d,"minute_local_time":"2025-06-15 20:01:00","lookback_seconds":180,"reason":null,"requirement":%q,"requirement_index":0,"time_zone":"America/New_York","source":"AWS","owner":"owner of a","labels":{"team":"a"},"catch_up":false,"evaluated_at":%d.000001,"previous_status":null,"consecutive_bad":0,"corrected":null}
 {"gap":true,"checker_name":"a","requirement_index":0,"from_minute_epoch":%d,"to_minute_epoch":%d,"minutes":4,"reason":"fetch_failed"}
 {"off":true,"checker_name":"a","from_minute_epoch":%d,"to_minute_epoch":null,"reason":"away"}
 `, (epoch0+60)%97, epoch0+60, line(5).Identity(), epoch0+60, epoch0+120, epoch0+300, epoch0+360)

@@ -37,6 +37,7 @@ type ingest struct {
 	builder *filterBuilder // nil where no filter is to be made
 	several bool           // there is more than one block
 	ignored int64
+	fresh   freshRows
 	order   []sortKey
 	drop    []bool // rows of the block that are not stored
 }
@@ -85,6 +86,7 @@ func (tx *Tx) newIngest(p *dwmon.Progress, in *intake) (*ingest, error) {
 		return nil, err
 	}
 	g.list.tail = known
+	g.fresh = freshRows{tx: tx, checkerID: p.ID, started: in.started, refreshes: g.mark != nil}
 	if tx.db.filters.budget > 0 {
 		born := in.started
 		if in.known != nil {
@@ -96,6 +98,9 @@ func (tx *Tx) newIngest(p *dwmon.Progress, in *intake) (*ingest, error) {
 }
 
 func (g *ingest) run(baseline bool) (dwmon.Ingested, error) {
+	if !baseline {
+		g.list.ran = g.fresh.look
+	}
 	before, err := g.refreshed()
 	if err != nil {
 		return dwmon.Ingested{}, err
@@ -117,7 +122,7 @@ func (g *ingest) run(baseline bool) (dwmon.Ingested, error) {
 		checkerID, started, t := in.checkerID, in.started, in.ticket
 		g.tx.afterCommit(func() { in.filters.put(checkerID, started, t, next) })
 	}
-	return dwmon.Ingested{Fresh: g.list.changed - (after - before), Ignored: g.ignored}, nil
+	return dwmon.Ingested{Fresh: g.list.changed - (after - before), Ignored: g.ignored, OldestFresh: g.fresh.oldest}, nil
 }
 
 // refreshed is how many purged keys are noted as returned by this fetch: what

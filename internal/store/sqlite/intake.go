@@ -35,6 +35,7 @@ type intake struct {
 	runs      []run
 	misses    backlog
 	tally     dwmon.Tally
+	last      int64 // timestamp of the row before
 	err       error // sticky: a result with a hole is no result
 	closed    bool
 }
@@ -98,6 +99,8 @@ func (in *intake) count(micros int64) {
 	if t.Rows == t.Skipped {
 		t.Oldest, t.Newest = micros, micros
 	}
+	t.Unordered = t.Unordered || t.Rows > t.Skipped && micros > in.last
+	in.last = micros
 	t.Rows++
 	t.Oldest, t.Newest = min(t.Oldest, micros), max(t.Newest, micros)
 }

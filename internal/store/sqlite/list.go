@@ -22,6 +22,9 @@ type list struct {
 	args   []driver.NamedValue
 	// changed is how many rows were written, those ignored left out.
 	changed int64
+	// ran, where it is set, is told of each statement: the arguments of its rows and
+	// how many of them were written.
+	ran func(rows []driver.NamedValue, changed int64) error
 }
 
 func (tx *Tx) newList(head string, width int, shared ...any) (*list, error) {
@@ -66,6 +69,11 @@ func (l *list) run(size int) error {
 		return err
 	}
 	l.changed += n
+	if l.ran != nil {
+		if err := l.ran(l.args[l.shared:end], n); err != nil {
+			return err
+		}
+	}
 	rest := copy(l.args[l.shared:], l.args[end:])
 	l.args = l.args[:l.shared+rest]
 	for i := l.shared; i < len(l.args); i++ {

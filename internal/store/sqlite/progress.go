@@ -120,7 +120,9 @@ const selectProgress = `
 SELECT c.id, c.origin, c.settled, c.recorded, c.purge_mark, c.baseline, c.fetched, c.fetched_end,
        c.missing_since, c.off_since, c.off_reason,
        c.fail_since, c.fail_next, c.fail_count, c.fail_fault, c.fail_cause, c.fail_tried,
-       r.id, r.sha256, r.time_zone
+       r.id, r.sha256, r.time_zone, r.query_id,
+       c.fetched_reach, c.skew, c.fetched_query, c.query_began, c.query_changed,
+       (SELECT max(until_time) FROM spans WHERE checker_id = c.id AND kind = 'hole')
 FROM checkers c LEFT JOIN revisions r ON r.id = c.revision_id
 WHERE c.name = ?`
 
@@ -143,6 +145,12 @@ func loadProgress(c *conn, name string) (*dwmon.Progress, error) {
 		p.Failing = &dwmon.Failing{Since: r.int(11), Next: r.int(12), Count: r.int(13), Fault: parseFault(r.text(14)), Cause: r.text(15), Tried: r.int(16)}
 	}
 	p.RevisionID, p.Revision, p.Zone = r.int(17), r.text(18), r.text(19)
+	p.QueryID, p.Reach, p.Skew, p.HoleUntil = r.int(20), r.intp(21), r.int(22), r.intp(26)
+	if fetched := r.intp(23); fetched != nil && *fetched == p.QueryID {
+		p.QueryFetched, p.QueryChanged = r.intp(24), r.bool(25)
+	} else {
+		p.QueryChanged = fetched != nil
+	}
 	p.Lines, err = loadLines(c, p.ID)
 	return p, err
 }

@@ -24,7 +24,7 @@ type Swept struct {
 func (db *DB) Sweep(ctx context.Context, keep dwmon.Retention, now int64) (s Swept, err error) {
 	w := sweep{db: db, keep: keep, now: now}
 	for _, step := range []func(context.Context) error{
-		db.clearForgotten, w.good, w.old, w.importedChecks, w.revisions, w.spans, w.incidents, w.silences, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
+		db.clearForgotten, w.good, w.old, w.corrections, w.importedChecks, w.revisions, w.spans, w.incidents, w.silences, w.deliveries, w.fetches, w.purgedKeys, w.plugins, w.vacuum,
 	} {
 		if err := step(ctx); err != nil {
 			return w.done, err
@@ -178,6 +178,16 @@ func (w *sweep) removeVerdicts(ctx context.Context, spans []verdictSpan, conditi
 		return nil
 	})
 	w.done.Verdicts += removed
+	return err
+}
+
+// corrections go with the verdicts that they are of.
+func (w *sweep) corrections(ctx context.Context) error {
+	cut, ok := w.before(w.keep.Keep)
+	if !ok {
+		return nil
+	}
+	_, err := w.db.inSteps(ctx, "DELETE FROM corrections WHERE id IN (SELECT id FROM corrections WHERE minute < ? LIMIT ?)", floorSeconds(cut), stepRows)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 const (
 	spanOff    = "off"
 	spanMissed = "missed"
+	spanHole   = "hole"
 )
 
 // Sight is dwmon.Tx's.

@@ -98,6 +98,9 @@ func lastResult(c *conn, b *rebuild, p *dwmon.Progress, l dwmon.LineProgress) (*
 		return nil, err
 	}
 	result, _, err := b.result(c, p.Name, r, 0)
+	if err == nil {
+		err = correct(c, p.ID, l.ID, &result)
+	}
 	return &result, err
 }
 
@@ -120,7 +123,7 @@ func loadFetches(c *conn, checkerID int64, name string, limit int) (fetches []dw
 		limit = -1
 	}
 	for r, err := range c.query(`SELECT slot, started, ended, plugin, source_time, ok, baseline, cut, rows, fresh, skipped_null, skipped, ignored,
-		oldest, newest, fault, error FROM fetches WHERE checker_id = ? ORDER BY slot DESC, id DESC LIMIT ?`, checkerID, limit) {
+		oldest, newest, fault, error, skew, data_as_of FROM fetches WHERE checker_id = ? ORDER BY slot DESC, id DESC LIMIT ?`, checkerID, limit) {
 		if err != nil {
 			return nil, err
 		}
@@ -128,6 +131,7 @@ func loadFetches(c *conn, checkerID int64, name string, limit int) (fetches []dw
 			CheckerName: name, Slot: r.int(0), Started: r.int(1), Ended: r.int(2), Plugin: r.text(3), SourceTime: r.int(4),
 			OK: r.bool(5), Baseline: r.bool(6), Cut: r.bool(7), Rows: r.int(8), Fresh: r.int(9), SkippedNull: r.int(10),
 			Skipped: r.int(11), Ignored: r.int(12), Oldest: r.intp(13), Newest: r.intp(14), Fault: r.text(15), Error: r.text(16),
+			Skew: r.int(17), DataAsOf: r.intp(18),
 		})
 	}
 	return fetches, nil

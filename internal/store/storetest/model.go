@@ -15,10 +15,12 @@ import (
 	"github.com/dwmon/dwmon/internal/dwmon"
 )
 
-// modelRow is what is known of a key: its timestamp, and whether it counts.
+// modelRow is what is known of a key: its timestamp, whether it counts, and which
+// query has brought it.
 type modelRow struct {
 	ts     int64
 	counts bool
+	query  int64
 }
 
 // modelChecker is a checker as it should be: maps and loops, nothing clever.
@@ -29,6 +31,9 @@ type modelChecker struct {
 	recorded map[dwmon.RecordedKey]bool
 	lines    map[string]dwmon.LineProgress // by identity, those not in use too
 	revision map[string]int64              // ids by text and zone
+	query    map[string]int64              // ids by QUERY
+	asked    []askedQuery                  // by the successful fetches, oldest first
+	holes    map[int64]bool                // microseconds around T0 in which rows may be missing
 	started  int64
 }
 
@@ -39,6 +44,8 @@ func newModelChecker(name string) *modelChecker {
 		recorded: map[dwmon.RecordedKey]bool{},
 		lines:    map[string]dwmon.LineProgress{},
 		revision: map[string]int64{},
+		query:    map[string]int64{},
+		holes:    map[int64]bool{},
 		started:  T0 * 1e6,
 	}
 }
@@ -58,8 +65,10 @@ func (m *modelChecker) ingest(rows []row, started int64, baseline bool) (got dwm
 			got.Ignored++
 			continue
 		}
-		m.seen[r.key] = modelRow{r.ts, !baseline}
-		got.Fresh++
+		m.seen[r.key] = modelRow{r.ts, !baseline, m.progress.QueryID}
+		if got.Fresh++; !baseline && (got.Fresh == 1 || r.ts < got.OldestFresh) {
+			got.OldestFresh = r.ts
+		}
 	}
 	return got
 }
@@ -67,7 +76,7 @@ func (m *modelChecker) ingest(rows []row, started int64, baseline bool) (got dwm
 func (m *modelChecker) purge(cutoff int64) (n int64) {
 	for key, r := range m.seen {
 		if r.counts && r.ts < cutoff*1e6 {
-			m.seen[key] = modelRow{r.ts, false}
+			m.seen[key] = modelRow{r.ts, false, r.query}
 			n++
 		}
 	}
@@ -95,6 +104,7 @@ func (m *modelChecker) clone() *modelChecker {
 	c.progress.Lines = slices.Clone(m.progress.Lines)
 	c.source, c.seen, c.recorded = slices.Clone(m.source), maps.Clone(m.seen), maps.Clone(m.recorded)
 	c.lines, c.revision = maps.Clone(m.lines), maps.Clone(m.revision)
+	c.query, c.asked, c.holes = maps.Clone(m.query), slices.Clone(m.asked), maps.Clone(m.holes)
 	return &c
 }
 
@@ -121,6 +131,7 @@ func testModel(t *testing.T, st dwmon.Store) {
 			"sight":  func(rt *rapid.T) { m.sight(rt, m.pick(rt)) },
 			"purge":  m.purge,
 			"record": m.record,
+			"holes":  m.holes,
 			"reopen": m.reopen,
 		})
 	})
@@ -204,6 +215,7 @@ func (m *machine) pass(rt *rapid.T) {
 	in := intake(m.t, m.st, p, c.started, rapid.IntRange(1, 20).Draw(rt, "size"), c.source)
 	defer in.Close()
 	f := dwmon.Fetch{Progress: p, Slot: T0, Started: c.started, Ended: c.started + 7, Baseline: baseline, Tally: in.Tally()}
+	f.Reach, f.Skew = c.started-rapid.Int64Range(0, 9).Draw(rt, "behind"), rapid.SampledFrom([]int64{0, 5e6, -7e6}).Draw(rt, "skew")
 	if failed {
 		after = c.clone()
 		f.Err = errAbort
@@ -229,6 +241,9 @@ func (m *machine) pass(rt *rapid.T) {
 		if want := after.counts(windows); err == nil && !reflect.DeepEqual(got, want) {
 			rt.Errorf("Counts(%v) inside the transaction = %v, want %v", windows, got, want)
 		}
+		if err == nil {
+			err = after.checkCountsOf(rt, tx, windows)
+		}
 		if undo {
 			return errAbort
 		}
@@ -245,6 +260,9 @@ func (m *machine) pass(rt *rapid.T) {
 func (m *modelChecker) fetched(f dwmon.Fetch) {
 	p := &m.progress
 	p.Fetched, p.FetchedEnd, p.Failing = &f.Started, &f.Ended, nil
+	p.Reach, p.Skew = &f.Reach, f.Skew
+	m.asked = append(m.asked, askedQuery{p.QueryID, f.Started})
+	m.askedNow()
 	if f.Baseline && p.Baseline == nil {
 		p.Baseline = &f.Started
 	}
@@ -271,8 +289,12 @@ func (m *machine) sight(rt *rapid.T, c *modelChecker) {
 	for _, lookback := range rapid.SliceOfNDistinct(rapid.Int64Range(1, 5), 1, 3, rapid.ID[int64]).Draw(rt, "lines") {
 		lines = append(lines, line(60*lookback))
 	}
+	text := checker(c.progress.Name, lines...)
+	text.Query = rapid.SampledFrom([]string{"SELECT 1", "SELECT 1", "SELECT 2"}).Draw(rt, "query")
+	text.Text = append(text.Text, text.Query...)
+	text.Revision = fmt.Sprintf("%x", text.Text)
 	s := dwmon.Sighting{
-		Checker: checker(c.progress.Name, lines...),
+		Checker: text,
 		Zone:    rapid.SampledFrom([]string{"UTC", "Europe/Berlin"}).Draw(rt, "zone"),
 		Minute:  T0 + 60*rapid.Int64Range(0, 100).Draw(rt, "minute"),
 		New:     c.progress.ID == 0,
@@ -300,6 +322,7 @@ func (c *modelChecker) sight(rt *rapid.T, s dwmon.Sighting, got *dwmon.Progress)
 		rt.Errorf("the revision has id %d, had %d", got.RevisionID, id)
 	}
 	c.revision[text] = got.RevisionID
+	c.sightQuery(rt, s.Checker.Query, got.QueryID)
 	if s.Settled != nil {
 		p.Settled = s.Settled
 	}
@@ -392,6 +415,9 @@ func (m *machine) check(rt *rapid.T, c *modelChecker) {
 		got, err := tx.Recorded(c.progress.ID, T0)
 		if err == nil && !maps.Equal(got, c.recorded) {
 			rt.Errorf("Recorded = %v, want %v", got, c.recorded)
+		}
+		if err == nil {
+			err = c.checkHoles(rt, tx)
 		}
 		return err
 	})

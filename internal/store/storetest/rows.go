@@ -119,11 +119,11 @@ func testPurge(t *testing.T, st dwmon.Store) {
 		t.Errorf("Extent = %d, %d, %v, %v", oldest, newest, ok, err)
 	}
 	got := store(t, st, p, row{"old", 100 * sec}, row{"older", 50 * sec}, row{"old", 300 * sec}, row{"fresh", 200 * sec}, row{"older", 400 * sec})
-	if got != (dwmon.Ingested{Fresh: 1, Ignored: 1}) {
+	if got != (dwmon.Ingested{Fresh: 1, Ignored: 1, OldestFresh: 200 * sec}) {
 		t.Errorf("Ingest = %+v, want one fresh and one ignored", got)
 	}
 	// The key that was ignored was not used up.
-	if got := store(t, st, p, row{"older", 400 * sec}, row{"old", 400 * sec}); got != (dwmon.Ingested{Fresh: 1}) {
+	if got := store(t, st, p, row{"older", 400 * sec}, row{"old", 400 * sec}); got != (dwmon.Ingested{Fresh: 1, OldestFresh: 400 * sec}) {
 		t.Errorf("Ingest = %+v, want one fresh", got)
 	}
 	if n, err := st.Purge(t.Context(), p.ID, 100); n != 0 || err != nil {
@@ -198,7 +198,7 @@ func testLarge(t *testing.T, st dwmon.Store) {
 		rows = append(rows, row{fmt.Sprintf("%02d", i) + big[2:], young + 2})
 	}
 	rows = append(rows, row{"ignored", young}, row{"first", old}, row{big, old}, row{"ignored too", old}, row{"last", young + 3})
-	if got := store(t, st, p, rows...); got != (dwmon.Ingested{Fresh: 34, Ignored: 2}) {
+	if got := store(t, st, p, rows...); got != (dwmon.Ingested{Fresh: 34, Ignored: 2, OldestFresh: young}) {
 		t.Errorf("Ingest = %+v, want 34 fresh and 2 ignored", got)
 	}
 	if got := store(t, st, p, rows...); got != (dwmon.Ingested{Ignored: 2}) {

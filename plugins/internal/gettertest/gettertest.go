@@ -37,6 +37,7 @@ type Sink struct {
 	Rows    []Row
 	Skipped int
 	Now     time.Time
+	AsOf    time.Time
 	// CountOnly counts rows without keeping them.
 	CountOnly bool
 	Count     int
@@ -82,8 +83,8 @@ func (s *Sink) Warn(string) {}
 // SourceNow keeps the time.
 func (s *Sink) SourceNow(t time.Time) { s.Now = t }
 
-// DataAsOf does nothing.
-func (s *Sink) DataAsOf(time.Time) {}
+// DataAsOf keeps the time.
+func (s *Sink) DataAsOf(t time.Time) { s.AsOf = t }
 
 // Getter is a plugin that has its settings.
 type Getter struct {

@@ -75,10 +75,18 @@ func title(word, summary string) string { return "[" + word + "] " + summary }
 // OfNotice is the message of a notice.
 func OfNotice(n *pluginsdk.Notice) *Message {
 	m := &Message{
-		Summary: oneLine(n.Summary), Windows: lastWindows(n.Windows), Items: itemsOf(n.Items, n.Owner),
+		Windows: lastWindows(n.Windows), Items: itemsOf(n.Items, n.Owner),
 		Kind: n.Kind, Checker: n.Checker.Name, Key: n.IdempotencyKey, Created: n.Created,
 	}
 	m.Word, m.Tone = state(n.Kind, n.Incident)
+	if n.Kind == pluginsdk.NoticeDigest && strings.HasPrefix(n.Summary, caughtUp) {
+		m.Word = caughtUp
+	}
+	m.Summary = withoutWord(oneLine(n.Summary), m.Word)
+	if last := len(n.Results) - 1; m.Tone == Good && last >= 0 && n.Results[last].Bad() {
+		// It can be judged again, and is BAD: not green.
+		m.Tone = Neutral
+	}
 	if len(m.Items) > 0 && m.Items[0].Tone >= m.Tone && n.Kind != pluginsdk.NoticeTest {
 		m.Word, m.Tone = m.Items[0].Word, m.Items[0].Tone
 	}
@@ -102,10 +110,10 @@ func (m *Message) tell(n *pluginsdk.Notice) {
 		return
 	}
 	m.Facts = cleanFacts(n.Facts)
-	if len(m.Facts) == 0 {
+	if len(m.Facts) == 0 && len(n.Items) == 0 { // of items it says what they say
 		m.Body = cleanLines(n.Detail)
 	}
-	m.add("What it is", n.Description)
+	m.add("Description", n.Description)
 	m.add("Runbook", n.Runbook)
 	m.add("Owner", n.Owner)
 	m.add("Source", n.Source)
@@ -171,7 +179,7 @@ func state(kind pluginsdk.NoticeKind, i *pluginsdk.Incident) (string, Tone) {
 		}
 		return "RECOVERED", Good
 	case pluginsdk.NoticeCorrected:
-		return "CORRECTED", Good
+		return "CORRECTED", Neutral
 	case pluginsdk.NoticeDigest:
 		return "DIGEST", Neutral
 	case pluginsdk.NoticeTest:
@@ -181,12 +189,26 @@ func state(kind pluginsdk.NoticeKind, i *pluginsdk.Incident) (string, Tone) {
 	}
 }
 
+// caughtUp is the word of a digest that tells what was judged late, rather than what
+// was not told.
+const caughtUp = "CAUGHT UP"
+
+// withoutWord takes the state from the beginning of a summary, where dwmon's own have
+// it and those of a user's template may not: it is shown by itself.
+func withoutWord(summary, word string) string {
+	rest, ok := strings.CutPrefix(summary, word)
+	if !ok || !strings.HasPrefix(rest, " ") && !strings.HasPrefix(rest, ":") {
+		return summary
+	}
+	return strings.TrimLeft(rest, ": ")
+}
+
 func trouble(i *pluginsdk.Incident) (string, Tone) {
 	switch {
 	case i == nil || i.Subject == pluginsdk.SubjectCount:
 		return "BAD", Bad
 	case i.Subject == pluginsdk.SubjectDwmon:
-		return "DWMON BEHIND", Unknown
+		return "BEHIND", Unknown
 	default:
 		return "UNKNOWN", Unknown
 	}
@@ -201,7 +223,7 @@ func itemsOf(items []pluginsdk.Item, owner string) (all []Item) {
 			if t != tone {
 				continue
 			}
-			item := Item{Tone: t, Word: word, Summary: oneLine(i.Summary)}
+			item := Item{Tone: t, Word: word, Summary: withoutWord(oneLine(i.Summary), word)}
 			if i.Owner != owner {
 				item.Owner = oneLine(i.Owner)
 			}

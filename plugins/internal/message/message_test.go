@@ -19,19 +19,19 @@ func TestWhatAReaderSeesFirst(t *testing.T) {
 		tone         Tone
 	}{
 		"opened_low":           {"[BAD] shop/orders: 4 rows in the 3 min before 14:10, fewer than 5", "since 2026-03-02 14:10 Europe/Berlin", Bad},
-		"opened_high_catch_up": {"[BAD] shop/orders: 61 rows in the 3 min before 14:10, more than 20", "since 2026-03-02 14:10 Europe/Berlin", Bad},
-		"repeated":             {"[STILL BAD] shop/orders: 0 rows in the 3 min before 15:10, fewer than 5", "since 2026-03-02 14:10 Europe/Berlin", Bad},
-		"recovered":            {"[RECOVERED] shop/orders: 9 rows in the 3 min before 14:52, GOOD again after 42 min", "2026-03-02 14:10 to 14:52 Europe/Berlin, 42 min", Good},
-		"line_changed":         {"[CLOSED] shop/orders: closed after 10 min because the line was changed", "2026-03-02 14:10 to 14:20, 10 min", Neutral},
-		"checker_unknown":      {`[UNKNOWN] shop/orders: UNKNOWN for 3 min: column "order_id" does not exist`, "since 2026-03-02 14:10", Unknown},
-		"source_down":          {"[UNKNOWN] 12 checkers UNKNOWN because source AWS: connection refused", "since 2026-03-02 14:10", Unknown},
-		"source_up":            {"[RECOVERED] source AWS answers again after 8 h 5 min; 12 checkers are judged again", "2026-03-02 14:10 to 22:15, 8 h 5 min", Good},
-		"dwmon_behind":         {"[DWMON BEHIND] dwmon is 7 min behind: 40 passes were not done", "since 2026-03-02 14:10", Unknown},
-		"corrected":            {"[CORRECTED] shop/orders: 14:10 was GOOD after all: late rows made 4 into 7", "", Good},
-		"digest":               {"[DIGEST] while dwmon was down 09:10 to 11:40, 3 of 150 checks of shop/orders were BAD, last 10:02; now GOOD", "", Neutral},
-		"grouped":              {"[BAD] 4 notices of owner payments", "", Bad},
+		"opened_high_catch_up": {"[BAD] shop/orders: 61 rows in the 3 min before 14:10, more than 20 (caught up)", "since 2026-03-02 14:10 Europe/Berlin", Bad},
+		"repeated":             {"[STILL BAD] shop/orders: 0 rows in the 3 min before 15:10, fewer than 5 (since 14:10, 1 h)", "since 2026-03-02 14:10 Europe/Berlin", Bad},
+		"recovered":            {"[RECOVERED] shop/orders after 42 min: 9 rows in the 3 min before 14:52", "2026-03-02 14:10 to 14:52 Europe/Berlin, 42 min", Good},
+		"line_changed":         {"[CLOSED] shop/orders after 10 min: the line was changed", "2026-03-02 14:10 to 14:20, 10 min", Neutral},
+		"checker_unknown":      {`[UNKNOWN] shop/orders: column "order_id" does not exist`, "since 2026-03-02 14:10", Unknown},
+		"source_down":          {"[UNKNOWN] 12 checkers: source AWS: connection refused", "since 2026-03-02 14:10", Unknown},
+		"source_up":            {"[RECOVERED] 12 checkers after 8 h 5 min: source AWS", "2026-03-02 14:10 to 22:15, 8 h 5 min", Good},
+		"dwmon_behind":         {"[BEHIND] dwmon: 40 passes were not done, 7 min behind", "since 2026-03-02 14:10", Unknown},
+		"corrected":            {"[CORRECTED] shop/orders: 4 → 7 rows in the 3 min before 14:10: it was BAD, now GOOD", "", Neutral},
+		"digest":               {"[CAUGHT UP] shop/orders, 09:10 to 11:40: 3 of 150 checks were BAD, last 10:02; now GOOD", "", Neutral},
+		"grouped":              {"[BAD] 1 recovered, 1 BAD, 1 UNKNOWN, 1 still BAD: shop/carts, shop/orders, billing/invoices, shop/refunds", "", Bad},
 		"templated":            {"[BAD] shop/orders: 4 rows in the 3 min before 14:10, fewer than 5", "since 2026-03-02 14:10 Europe/Berlin", Bad},
-		"test":                 {"[TEST] a test of the handler ops", "", Neutral},
+		"test":                 {"[TEST] dwmon tries the handler ops; nothing has happened", "", Neutral},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := false
@@ -49,6 +49,43 @@ func TestWhatAReaderSeesFirst(t *testing.T) {
 				t.Error("there is no such sample")
 			}
 		})
+	}
+}
+
+func TestWhatCanBeJudgedAgainAndIsBadIsNotGreen(t *testing.T) {
+	n := noticetest.Recovered()
+	n.Incident.Subject = pluginsdk.SubjectChecker
+	n.Results = noticetest.OpenedLow().Results
+	if m := OfNotice(&n); m.Tone != Neutral || m.Word != "RECOVERED" {
+		t.Error(m.Tone, m.Word)
+	}
+}
+
+func TestWhatItemsSayIsSaidOnce(t *testing.T) {
+	n := noticetest.Grouped(4)
+	if m := OfNotice(&n); m.Body != "" || strings.Count(m.Text(), "permission denied") != 1 {
+		t.Error(m.Text())
+	}
+}
+
+// TestASummaryOfAUsersOwn may lack the word, or have it in another place.
+func TestASummaryOfAUsersOwn(t *testing.T) {
+	for summary, want := range map[string]string{
+		"orders are low":   "[BAD] orders are low",
+		"BAD: orders":      "[BAD] orders",
+		"BADGER sightings": "[BAD] BADGER sightings",
+		"orders are BAD":   "[BAD] orders are BAD",
+		"BAD":              "[BAD] BAD",
+	} {
+		n := noticetest.OpenedLow()
+		n.Summary = summary
+		if got := OfNotice(&n).Title(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	n := pluginsdk.Notice{Kind: pluginsdk.NoticeDigest, Summary: "4,000 results were not told"}
+	if got := OfNotice(&n).Title(); got != "[DIGEST] 4,000 results were not told" {
+		t.Error(got)
 	}
 }
 

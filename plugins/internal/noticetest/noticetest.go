@@ -105,13 +105,14 @@ func base(kind pluginsdk.NoticeKind, at int64, summary string, facts ...pluginsd
 // OpenedLow is the notice of an incident that began with too few rows.
 func OpenedLow() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeOpened, opened, "shop/orders: 4 rows in the 3 min before 14:10, fewer than 5",
+		pluginsdk.NoticeOpened, opened, "BAD shop/orders: 4 rows in the 3 min before 14:10, fewer than 5",
 		pluginsdk.Fact{Label: "Count", Value: "4, want 5 to 20"},
 		pluginsdk.Fact{Label: "Window", Value: "2026-03-02 14:07 to 14:10 Europe/Berlin"},
 		pluginsdk.Fact{Label: "Same hour before", Value: "last week 11, two weeks ago 9, three weeks ago 12"},
 		pluginsdk.Fact{Label: "Newest key", Value: "ord-20260302-88213"},
 		pluginsdk.Fact{Label: "Owner", Value: "payments"},
-		pluginsdk.Fact{Label: "Silence", Value: "dwmon silence add --checker shop/orders --for 1h"},
+		pluginsdk.Fact{Label: "Silence", Value: "dwmon silence add --name shop/orders --for 2h --comment WHY"},
+		pluginsdk.Fact{Label: "Acknowledge", Value: "dwmon ack 17"},
 	)
 	n.Incident = incident("inc-01")
 	n.Results = []pluginsdk.Result{result(4, opened)}
@@ -122,7 +123,7 @@ func OpenedLow() pluginsdk.Notice {
 
 func openedHigh() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeOpened, opened, "shop/orders: 61 rows in the 3 min before 14:10, more than 20",
+		pluginsdk.NoticeOpened, opened, "BAD shop/orders: 61 rows in the 3 min before 14:10, more than 20 (caught up)",
 		pluginsdk.Fact{Label: "Count", Value: "61, want 5 to 20"},
 		pluginsdk.Fact{Label: "Window", Value: "2026-03-02 14:07 to 14:10 Europe/Berlin"},
 		pluginsdk.Fact{Label: "Judged late", Value: "caught up at 16:02, 1 h 52 min after the minute"},
@@ -140,7 +141,7 @@ func openedHigh() pluginsdk.Notice {
 
 func repeated() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeRepeated, opened+3600, "shop/orders: 0 rows in the 3 min before 15:10, fewer than 5",
+		pluginsdk.NoticeRepeated, opened+3600, "STILL BAD shop/orders: 0 rows in the 3 min before 15:10, fewer than 5 (since 14:10, 1 h)",
 		pluginsdk.Fact{Label: "Count", Value: "0, want 5 to 20"},
 		pluginsdk.Fact{Label: "Checks", Value: "61 since it began, 58 of them BAD"},
 	)
@@ -154,7 +155,7 @@ func repeated() pluginsdk.Notice {
 // Recovered is the notice that the incident of OpenedLow has ended.
 func Recovered() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeRecovered, opened+2520, "shop/orders: 9 rows in the 3 min before 14:52, GOOD again after 42 min",
+		pluginsdk.NoticeRecovered, opened+2520, "RECOVERED shop/orders after 42 min: 9 rows in the 3 min before 14:52",
 		pluginsdk.Fact{Label: "Count", Value: "9, want 5 to 20"},
 		pluginsdk.Fact{Label: "Checks", Value: "43 while it lasted, 40 of them BAD"},
 	)
@@ -168,7 +169,7 @@ func Recovered() pluginsdk.Notice {
 
 func lineChanged() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeRecovered, opened+600, "shop/orders: closed after 10 min because the line was changed",
+		pluginsdk.NoticeRecovered, opened+600, "CLOSED shop/orders after 10 min: the line was changed",
 		pluginsdk.Fact{Label: "Line", Value: "MINNUM5 MAXNUM20 LOOKBACKSECONDS180 is no longer in checks/shop/orders.dwmon"},
 	)
 	n.Incident = incident("inc-01")
@@ -178,7 +179,7 @@ func lineChanged() pluginsdk.Notice {
 
 func checkerUnknown() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeOpened, opened, `shop/orders: UNKNOWN for 3 min: column "order_id" does not exist`,
+		pluginsdk.NoticeOpened, opened, `UNKNOWN shop/orders: column "order_id" does not exist`,
 		pluginsdk.Fact{Label: "Cause", Value: `AWS: the query was refused: column "order_id" does not exist (line 1, column 8 of the query)`},
 		pluginsdk.Fact{Label: "Pending", Value: "3 minutes; they are judged when the source answers again"},
 	)
@@ -191,7 +192,7 @@ func checkerUnknown() pluginsdk.Notice {
 // SourceDown is the notice that a source with 12 checkers is down; it is about no
 // checker.
 func SourceDown() pluginsdk.Notice {
-	n := ofSource(pluginsdk.NoticeOpened, opened, "12 checkers UNKNOWN because source AWS: connection refused")
+	n := ofSource(pluginsdk.NoticeOpened, opened, "UNKNOWN 12 checkers: source AWS: connection refused")
 	n.Facts = []pluginsdk.Fact{
 		{Label: "Cause", Value: "dial tcp 192.0.2.7:5432: connect: connection refused"},
 		{Label: "Checkers", Value: "shop/orders, shop/refunds, shop/carts, billing/invoices, billing/dunning and 7 more"},
@@ -211,21 +212,21 @@ func ofSource(kind pluginsdk.NoticeKind, at int64, summary string) pluginsdk.Not
 }
 
 func sourceUp() pluginsdk.Notice {
-	n := ofSource(pluginsdk.NoticeRecovered, opened+29_100, "source AWS answers again after 8 h 5 min; 12 checkers are judged again")
+	n := ofSource(pluginsdk.NoticeRecovered, opened+29_100, "RECOVERED 12 checkers after 8 h 5 min: source AWS")
 	end(n.Incident, 8*time.Hour+5*time.Minute, "recovered")
 	return n
 }
 
 func behind() pluginsdk.Notice {
 	return pluginsdk.Notice{
-		Kind: pluginsdk.NoticeOpened, IdempotencyKey: "9f2c/dwmon/behind", Summary: "dwmon is 7 min behind: 40 passes were not done", Created: time.Unix(opened, 0),
+		Kind: pluginsdk.NoticeOpened, IdempotencyKey: "9f2c/dwmon/behind", Summary: "BEHIND dwmon: 40 passes were not done, 7 min behind", Created: time.Unix(opened, 0),
 		Incident: &pluginsdk.Incident{ID: "inc-05", Subject: pluginsdk.SubjectDwmon, Cause: "40 passes were not done", OpenedEpoch: opened, OpenedLocalTime: local(opened)},
 	}
 }
 
 func corrected() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeCorrected, opened+240, "shop/orders: 14:10 was GOOD after all: late rows made 4 into 7",
+		pluginsdk.NoticeCorrected, opened+240, "CORRECTED shop/orders: 4 → 7 rows in the 3 min before 14:10: it was BAD, now GOOD",
 		pluginsdk.Fact{Label: "Count", Value: "4, then 7 at 14:14"},
 		pluginsdk.Fact{Label: "Lateness", Value: "half of the rows come within 20 s, 99 % within 3 min; grace: 3m would have waited for them"},
 	)
@@ -235,7 +236,7 @@ func corrected() pluginsdk.Notice {
 
 func digest() pluginsdk.Notice {
 	n := base(
-		pluginsdk.NoticeDigest, opened, "while dwmon was down 09:10 to 11:40, 3 of 150 checks of shop/orders were BAD, last 10:02; now GOOD",
+		pluginsdk.NoticeDigest, opened, "CAUGHT UP shop/orders, 09:10 to 11:40: 3 of 150 checks were BAD, last 10:02; now GOOD",
 		pluginsdk.Fact{Label: "BAD", Value: "10:00 (2), 10:01 (1), 10:02 (4)"},
 		pluginsdk.Fact{Label: "Now", Value: "GOOD, 9 rows"},
 	)
@@ -247,13 +248,13 @@ func digest() pluginsdk.Notice {
 func Grouped(n int) pluginsdk.Notice {
 	g := pluginsdk.Notice{
 		Kind: pluginsdk.NoticeOpened, IdempotencyKey: fmt.Sprintf("9f2c/group/%d/%d", opened, n),
-		Summary: fmt.Sprintf("%d notices of owner payments", n), Owner: "payments", Created: time.Unix(opened+30, 0),
+		Summary: "1 recovered, 1 BAD, 1 UNKNOWN, 1 still BAD: shop/carts, shop/orders, billing/invoices, shop/refunds", Owner: "payments", Created: time.Unix(opened+30, 0),
 	}
 	all := []pluginsdk.Item{
-		{Kind: pluginsdk.NoticeRecovered, Checker: "shop/carts", Summary: "shop/carts: 41 rows in the 5 min before 14:10, GOOD again after 12 min", Owner: "payments", Incident: incident("inc-10")},
-		{Kind: pluginsdk.NoticeOpened, Checker: "shop/orders", Summary: "shop/orders: 4 rows in the 3 min before 14:10, fewer than 5", Owner: "payments", Incident: incident("inc-01")},
-		{Kind: pluginsdk.NoticeOpened, Checker: "billing/invoices", Summary: "billing/invoices: UNKNOWN for 3 min: permission denied", Owner: "payments", Incident: incident("inc-11")},
-		{Kind: pluginsdk.NoticeRepeated, Checker: "shop/refunds", Summary: "shop/refunds: 90 rows in the 1 h before 14:10, more than 50", Owner: "payments", Incident: incident("inc-12")},
+		{Kind: pluginsdk.NoticeRecovered, Checker: "shop/carts", Summary: "RECOVERED shop/carts after 12 min: 41 rows in the 5 min before 14:10", Owner: "payments", Incident: incident("inc-10")},
+		{Kind: pluginsdk.NoticeOpened, Checker: "shop/orders", Summary: "BAD shop/orders: 4 rows in the 3 min before 14:10, fewer than 5", Owner: "payments", Incident: incident("inc-01")},
+		{Kind: pluginsdk.NoticeOpened, Checker: "billing/invoices", Summary: "UNKNOWN billing/invoices: permission denied", Owner: "payments", Incident: incident("inc-11")},
+		{Kind: pluginsdk.NoticeRepeated, Checker: "shop/refunds", Summary: "STILL BAD shop/refunds: 90 rows in the 1 h before 14:10, more than 50", Owner: "payments", Incident: incident("inc-12")},
 	}
 	end(all[0].Incident, 12*time.Minute, "recovered")
 	all[2].Incident.Subject = pluginsdk.SubjectChecker
@@ -263,6 +264,7 @@ func Grouped(n int) pluginsdk.Notice {
 			item.Summary = fmt.Sprintf("%s (%d)", item.Summary, i)
 		}
 		g.Items = append(g.Items, item)
+		g.Detail += item.Summary + "\n"
 	}
 	return g
 }
@@ -278,7 +280,7 @@ func templated() pluginsdk.Notice {
 // Test is what `dwmon alert test` sends.
 func Test() pluginsdk.Notice {
 	return pluginsdk.Notice{
-		Kind: pluginsdk.NoticeTest, IdempotencyKey: "9f2c/test/1", Summary: "a test of the handler ops", Created: time.Unix(opened, 0),
+		Kind: pluginsdk.NoticeTest, IdempotencyKey: "9f2c/test/1", Summary: "TEST: dwmon tries the handler ops; nothing has happened", Created: time.Unix(opened, 0),
 		Facts: []pluginsdk.Fact{{Label: "Handler", Value: "ops"}, {Label: "Asked by", Value: "dwmon alert test ops"}},
 	}
 }

@@ -41,6 +41,13 @@ type Session interface {
 	End(cut bool) error
 }
 
+// Replica is a Session that knows how far its server has caught up.
+type Replica interface {
+	// DataAsOf is the time from which on the server's data are incomplete; zero where
+	// they are not, or that is not known.
+	DataAsOf() time.Time
+}
+
 // fetch runs a query and sends its rows to out.
 func (p *pool) fetch(ctx context.Context, query string, out pluginsdk.RowSink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -64,6 +71,11 @@ func (p *pool) fetch(ctx context.Context, query string, out pluginsdk.RowSink) e
 	}
 	if now := session.SourceNow(); !now.IsZero() {
 		out.SourceNow(now)
+	}
+	if r, ok := session.(Replica); ok {
+		if at := r.DataAsOf(); !at.IsZero() {
+			out.DataAsOf(at)
+		}
 	}
 	return nil
 }
