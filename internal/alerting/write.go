@@ -3,6 +3,7 @@ package alerting
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
