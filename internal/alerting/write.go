@@ -12,12 +12,6 @@ import (
 	"github.com/dwmon/dwmon/internal/notice"
 )
 
-const (
-	windowsTold = 24
-	formerTold  = 4
-	keysTold    = 3
-)
-
 // writer makes notices of what is due.
 type writer struct {
 	*Notifier
@@ -133,62 +127,22 @@ func (w *writer) compose(a *action) (dwmon.Notice, error) {
 	}
 	if a.subject != nil {
 		d.Checker, d.Zone = a.subject.Checker, a.subject.Zone
-		if err := w.evidence(a, &d); err != nil {
-			return dwmon.Notice{}, err
+		if err := Gather(w.ctx, w.opts.Store, &d, w.minute(a)); err != nil {
+			return dwmon.Notice{}, fmt.Errorf("checker %s: %w", a.incident.Checker, err)
 		}
 	}
 	return w.words(a.handler, a.subject, d), nil
 }
 
-// evidence reads what the store knows of the line.
-func (w *writer) evidence(a *action, d *notice.Data) error {
-	if a.incident.LineID == 0 {
-		return nil
-	}
-	q := dwmon.LineQuery{
-		CheckerID: a.incident.CheckerID, LineID: a.incident.LineID, Since: a.incident.Opened, Minute: w.minute(a),
-		Windows: windowsTold, Former: formerTold, Keys: keysTold,
-	}
-	line := slices.IndexFunc(a.subject.Checker.Lines, func(r dwmon.Requirement) bool { return r.Identity() == a.incident.Requirement })
-	if line >= 0 {
-		q.Requirement = a.subject.Checker.Lines[line]
-	} else { // it was edited: its windows are not known any more
-		q.Former, q.Keys = 0, 0
-	}
-	if a.subject.Checker.Options.HideKeys {
-		q.Keys = 0
-	}
-	e, err := w.opts.Store.LineEvidence(w.ctx, q)
-	if err != nil {
-		return fmt.Errorf("checker %s: read what a notice tells: %w", a.incident.Checker, err)
-	}
-	d.Result, d.Opening, d.Checks, d.Bad, d.Windows = e.Result, e.Opening, e.Checks, e.Bad, e.Windows
-	for i, count := range e.Former {
-		d.Former = append(d.Former, notice.Former{WeeksAgo: i + 1, Count: count})
-	}
-	d.Newest, d.Oldest = shown(e.Newest), shown(e.Oldest)
-	return nil
-}
-
-func shown(keys [][]byte) (texts []string) {
-	for _, k := range keys {
-		texts = append(texts, dwmon.ShownKey(k))
-	}
-	return texts
-}
-
 // words composes a notice and lets the user's words replace ours: the checker's go
 // before the handler's.
 func (w *writer) words(handler string, s *Subject, d notice.Data) dwmon.Notice {
-	n := notice.Compose(d)
 	t := w.looker.world.Handlers[handler].Template
 	if s != nil {
 		t = s.Template.Over(t)
 	}
-	if t == nil {
-		return n
-	}
-	if err := t.Apply(&n, d); err != nil {
+	n, err := Word(d, t)
+	if err != nil {
 		w.opts.Log.Warn("a template could not be applied: the notice has the words of dwmon", "handler", handler, "checker", n.Checker, "error", err)
 	}
 	return n
