@@ -12,7 +12,8 @@ import (
 // shipped are the plugins that scripts run, built once as their users would.
 var shipped = []string{"sqlite", "log", "retention"}
 
-var pluginsDir string
+// pluginsDir holds them, plainDir the plugin of testdata/plain.
+var pluginsDir, plainDir string
 
 func TestMain(m *testing.M) {
 	testscript.Main(runner{m}, map[string]func(){
@@ -29,15 +30,20 @@ func (r runner) Run() int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
+	pluginsDir, plainDir = filepath.Join(dir, "shipped"), filepath.Join(dir, "plain")
 	for _, name := range shipped {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, "dwmon-plugin-"+name), "github.com/dwmon/dwmon/plugins/"+name)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			panic("build plugin " + name + ": " + err.Error() + "\n" + string(out))
-		}
+		build(pluginsDir, name, "github.com/dwmon/dwmon/plugins/"+name)
 	}
-	pluginsDir = dir
+	build(plainDir, "plain", "github.com/dwmon/dwmon/cmd/dwmon/testdata/plain")
 	return r.m.Run()
+}
+
+func build(dir, name, pkg string) {
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "dwmon-plugin-"+name), pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic("build plugin " + name + ": " + err.Error() + "\n" + string(out))
+	}
 }
 
 func TestScripts(t *testing.T) {
@@ -45,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DWMON_PLUGINS", pluginsDir)
+			env.Setenv("PLAIN", plainDir)
 			env.Setenv("DWMON_TIMEZONE", "UTC")
 			env.Setenv("DWMON_LISTEN", "off")
 			return nil

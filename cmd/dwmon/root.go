@@ -38,7 +38,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
 	root.AddCommand(
 		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), statusCommand(), historyCommand(), slowCommand(),
-		deliveriesCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
+		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
 	)
 	root.InitDefaultCompletionCmd()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,9 +69,24 @@ func printStatuses(cmd *cobra.Command, statuses []dwmon.CheckerStatus, now time.
 		if s.Pending > 0 {
 			pending = fmt.Sprint(s.Pending)
 		}
-		t.AppendRow([]any{s.CheckerName, painted(out, string(s.State)), since, settled, pending, s.Owner, s.Cause})
+		t.AppendRow([]any{s.CheckerName, painted(out, string(s.State)), since, settled, pending, s.Owner, statusCause(&s, now, cfg.Timezone)})
 	}
 	t.Render()
+}
+
+// statusCause is the cause, and why it is not told.
+func statusCause(s *dwmon.CheckerStatus, now time.Time, zone *time.Location) string {
+	var parts []string
+	if s.Silenced != nil {
+		parts = append(parts, s.Silenced.Text(now, zone))
+	}
+	if s.Acknowledged != nil {
+		parts = append(parts, s.Acknowledged.Text(now, zone))
+	}
+	if s.Cause != "" {
+		parts = append(parts, s.Cause)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // printLateness writes what was measured of the checkers that were named.

@@ -92,7 +92,7 @@ func ackLine(i *dwmon.Incident, ack *dwmon.Ack, remove bool, zone *time.Location
 	at := func(seconds int64) string {
 		return time.Unix(seconds, 0).In(zone).Format(dwmon.LocalTimeLayout + " MST")
 	}
-	what := fmt.Sprintf("incident %d (%s, since %s)", i.ID, aboutWhat(i), at(i.Opened))
+	what := fmt.Sprintf("incident %d (%s, since %s)", i.ID, i.About(), at(i.Opened))
 	switch {
 	case remove:
 		return what + " is no longer acknowledged: it is told again each `repeat`"
@@ -100,20 +100,6 @@ func ackLine(i *dwmon.Incident, ack *dwmon.Ack, remove bool, zone *time.Location
 		return what + " is acknowledged: it is not told again until it ends"
 	default:
 		return what + " is acknowledged: it is not told again until it ends, or " + at(ack.Until/1e6)
-	}
-}
-
-// aboutWhat names what an incident is about.
-func aboutWhat(i *dwmon.Incident) string {
-	switch {
-	case i.Checker != "" && i.LineID != 0:
-		return fmt.Sprintf("%s, line %d", i.Checker, i.LineIndex+1)
-	case i.Checker != "":
-		return i.Checker
-	case i.Source != "":
-		return "source " + i.Source
-	default:
-		return "dwmon itself"
 	}
 }
 
@@ -194,7 +180,7 @@ func noneOpen(ctx context.Context, db *sqlite.DB, target string, open []dwmon.In
 func openText(open []dwmon.Incident) string {
 	var parts []string
 	for _, i := range open[:min(len(open), namesShown)] {
-		parts = append(parts, fmt.Sprintf("%d (%s)", i.ID, aboutWhat(&i)))
+		parts = append(parts, fmt.Sprintf("%d (%s)", i.ID, i.About()))
 	}
 	if more := len(open) - namesShown; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))

@@ -170,32 +170,20 @@ func (t *trial) result() dwmon.Result {
 	line := dwmon.Requirement{
 		Hours: 1<<24 - 1, Minutes: 1<<60 - 1, Days: dwmon.Weekdays | dwmon.Weekends, Min: dwmon.At(1), Max: dwmon.At(100), Lookback: 300,
 	}
-	r := dwmon.Result{CheckerName: TestChecker, Source: "test", Labels: map[string]string{}}
-	zone := t.cfg.Timezone
+	name, source, owner, labels, zone := TestChecker, "test", "", map[string]string{}, t.cfg.Timezone
 	if c := t.checker; c != nil {
-		r.CheckerName += "/" + c.Name
-		r.Source, r.Owner, zone = c.ShownSource(), c.Options.Owner, c.Zone(zone)
+		name += "/" + c.Name
+		source, owner, zone = c.ShownSource(), c.Options.Owner, c.Zone(zone)
 		for k, v := range c.Options.Labels {
-			r.Labels[k] = v
+			labels[k] = v
 		}
 		if len(c.Lines) > 0 {
 			line = c.Lines[0]
 		}
 	}
-	r.Labels["test"] = "true"
-	r.Status, r.Previous, r.EventCount = t.opts.Status, dwmon.Good, someCount(line, t.opts.Status)
-	switch r.Status {
-	case dwmon.Bad:
-		if _, r.Reason = line.Judge(r.EventCount); r.Reason == "" {
-			r.Reason = dwmon.Low // of a line that nothing makes BAD
-		}
-		r.ConsecutiveBad = 1
-	case dwmon.Unknown:
-		r.Reason = dwmon.Truncated
-	}
-	r.Min, r.Max, r.LookbackSeconds, r.Requirement = line.Min, line.Max, line.Lookback, line.Identity()
-	r.Minute = dwmon.FloorMinute(t.now.Unix())
-	r.TimeZone, r.LocalTime, r.EvaluatedAt = zone.String(), dwmon.LocalTime(r.Minute, zone), t.now.UnixMicro()
+	labels["test"] = "true"
+	r := resultOf(line, t.opts.Status, dwmon.FloorMinute(t.now.Unix()), zone, t.now)
+	r.CheckerName, r.Source, r.Owner, r.Labels = name, source, owner, labels
 	return r
 }
 

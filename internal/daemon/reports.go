@@ -50,6 +50,14 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time, names ...string) (
 	if err != nil {
 		return nil, nil, err
 	}
+	silences, err := r.Silences(ctx, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	open, err := r.openByChecker(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	holder, lockErr := sqlite.LockHolder(r.cfg.DB)
 	running := holder != nil || lockErr != nil // what is not known is not claimed
 	calendars := newCalendars(r.cfg.Calendars, slog.New(slog.DiscardHandler))
@@ -72,6 +80,10 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time, names ...string) (
 			if status.Cause, err = r.withZoneShift(ctx, rec.Name, status.Cause); err != nil {
 				return nil, nil, err
 			}
+		}
+		if status.State == dwmon.StateBad || status.State == dwmon.StateUnknown {
+			status.Silenced = dwmon.SilencedBy(silences, rec.Subject(), now.UnixMicro())
+			status.Acknowledged = dwmon.AckOfAll(open[rec.Name], now.UnixMicro())
 		}
 		if len(names) > 0 && rec.Progress != nil {
 			lateness, err := r.Lateness(ctx, rec.Name)

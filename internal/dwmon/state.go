@@ -59,6 +59,11 @@ type CheckerRecord struct {
 	Faults []FileFault
 }
 
+// Subject is the checker as matchers see it.
+func (r *CheckerRecord) Subject() SilenceSubject {
+	return SilenceSubject{Checker: r.Name, Owner: r.Owner, Source: r.Source, Labels: r.Labels}
+}
+
 // StateAt is the time at which a state is asked for.
 type StateAt struct {
 	// Now is the clock, in seconds since the epoch, Minute the M of a pass made now.
@@ -81,6 +86,10 @@ type CheckerStatus struct {
 	Since *int64
 	// Cause is empty where there is nothing to say.
 	Cause string
+	// Silenced and Acknowledged say why its trouble is not told, or not again; nil
+	// where it is, and where there is none.
+	Silenced     *Silenced
+	Acknowledged *Ack
 	// Settled is the minute through which the walk has settled; nil at first.
 	Settled *int64
 	// Pending is how many (minute, line) pairs are owed.
@@ -122,6 +131,8 @@ func (s CheckerStatus) MarshalJSON() ([]byte, error) {
 		State       State           `json:"state"`
 		Since       *int64          `json:"since_epoch"`
 		Cause       *string         `json:"cause"`
+		Silenced    *Silenced       `json:"silenced"`
+		Ack         *Ack            `json:"acknowledged"`
 		Settled     *int64          `json:"settled_minute_epoch"`
 		Pending     int64           `json:"pending_minutes"`
 		File        string          `json:"file"`
@@ -129,7 +140,7 @@ func (s CheckerStatus) MarshalJSON() ([]byte, error) {
 		Source      string          `json:"source"`
 		Lines       []LineStatus    `json:"lines"`
 		Lateness    *LatenessStatus `json:"lateness,omitempty"`
-	}{s.CheckerName, s.State, s.Since, textOrNull(s.Cause), s.Settled, s.Pending, s.File, s.Owner, s.Source, lines, s.Lateness})
+	}{s.CheckerName, s.State, s.Since, textOrNull(s.Cause), s.Silenced, s.Acknowledged, s.Settled, s.Pending, s.File, s.Owner, s.Source, lines, s.Lateness})
 }
 
 // Status turns a record into what is shown: the worst of the lines, but UNKNOWN

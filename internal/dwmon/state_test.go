@@ -91,7 +91,7 @@ func TestStatusJSONOfALineWithoutResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"checker_name":"a","state":"PENDING","since_epoch":60,"cause":null,"settled_minute_epoch":null,"pending_minutes":10,` +
+	want := `{"checker_name":"a","state":"PENDING","since_epoch":60,"cause":null,"silenced":null,"acknowledged":null,"settled_minute_epoch":null,"pending_minutes":10,` +
 		`"file":"","owner":"","source":"","lines":[{"requirement":"CHECKHOURS0-23 CHECKMINUTES0-59 WEEKENDS WEEKDAYS MINNUM5 LOOKBACKSECONDS60","requirement_index":0,"check_status":null}]}`
 	if string(text) != want {
 		t.Errorf("got\n%s, want\n%s", text, want)

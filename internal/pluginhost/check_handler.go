@@ -25,13 +25,7 @@ type checkHandler struct {
 // HandleCheck tells the plugin of a result. Any error is a *dwmon.HandleError.
 // Nothing is tried again here: the queue of deliveries does that.
 func (c *checkHandler) HandleCheck(ctx context.Context, req dwmon.HandleRequest) error {
-	wire := &pluginv1.HandleCheckRequest{
-		RequestId:      req.RequestID,
-		IdempotencyKey: req.IdempotencyKey,
-		Checker:        &pluginv1.CheckerRef{Name: req.Result.CheckerName, Path: req.CheckerFile, Revision: req.Revision},
-		Result:         checkResult(&req.Result),
-		ExtraJson:      req.Extra,
-	}
+	wire := handleCheckRequest(&req)
 	return c.call(ctx, "HandleCheck", func(ctx context.Context, p *process) error {
 		resp, err := pluginv1.NewCheckHandlerServiceClient(p.conn).HandleCheck(ctx, wire)
 		if err == nil {
@@ -39,6 +33,16 @@ func (c *checkHandler) HandleCheck(ctx context.Context, req dwmon.HandleRequest)
 		}
 		return err
 	})
+}
+
+func handleCheckRequest(req *dwmon.HandleRequest) *pluginv1.HandleCheckRequest {
+	return &pluginv1.HandleCheckRequest{
+		RequestId:      req.RequestID,
+		IdempotencyKey: req.IdempotencyKey,
+		Checker:        &pluginv1.CheckerRef{Name: req.Result.CheckerName, Path: req.CheckerFile, Revision: req.Revision},
+		Result:         checkResult(&req.Result),
+		ExtraJson:      req.Extra,
+	}
 }
 
 // HandleNotice tells the plugin a notice. Any error is a *dwmon.HandleError.

@@ -49,7 +49,7 @@ func TestStatusTellsWhatIsKnown(t *testing.T) {
 	w.must(err)
 	last := func(r *dwmon.Result) string { text, _ := json.Marshal(r); return string(text) }
 	want := fmt.Sprintf(`{"checker_name":"b","state":"BAD","since_epoch":%d,"cause":"not checked since 2025-06-16 00:02:00: no dwmon runs on this database; %d rows in the 180 s before 2025-06-16 00:01:00, fewer than 6; checks/b.dwmon:1:1: bad",`+
-		`"settled_minute_epoch":%d,"pending_minutes":4,"file":"checks/b.dwmon","owner":"owner of b","source":"AWS","lines":[%s,%s]}`,
+		`"silenced":null,"acknowledged":null,"settled_minute_epoch":%d,"pending_minutes":4,"file":"checks/b.dwmon","owner":"owner of b","source":"AWS","lines":[%s,%s]}`,
 		epoch0+60, (epoch0+60)%97, epoch0+120, last(b.Last[0]), last(b.Last[1]))
 	if string(text) != want {
 		t.Errorf("got\n%s, want\n%s", text, want)
