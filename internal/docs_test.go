@@ -89,6 +89,9 @@ func TestCheckersInThePapersAreRight(t *testing.T) {
 
 var topLevel = regexp.MustCompile(`(?m)^(checks|sources|version): ?`)
 
+// secretName are variables that examples may name; others are mistakes.
+var secretName = regexp.MustCompile(`_(DSN|KEY|PASSWORD|UUID)$`)
+
 func TestConfigurationsInThePapersAreRight(t *testing.T) {
 	found := 0
 	for page, text := range papers(t) {
@@ -101,7 +104,7 @@ func TestConfigurationsInThePapersAreRight(t *testing.T) {
 			if err := os.WriteFile(path, []byte(block), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			env := func(name string) (string, bool) { return "value", strings.HasSuffix(name, "_DSN") }
+			env := func(name string) (string, bool) { return "value", secretName.MatchString(name) }
 			cfg, err := config.Load(config.LoadOptions{Path: path, Env: env, Template: notice.Faults})
 			if err != nil {
 				t.Errorf("%s: %v\n%s", page, err, block)
