@@ -43,7 +43,7 @@ func Gather(ctx context.Context, store LineStore, d *notice.Data, minute int64) 
 	}
 	e, err := store.LineEvidence(ctx, q)
 	if err != nil {
-		return fmt.Errorf("checker %s: read what a notice tells: %w", i.Checker, err)
+		return fmt.Errorf("read what a notice tells: %w", err)
 	}
 	d.Result, d.Opening, d.Checks, d.Bad, d.Windows = e.Result, e.Opening, e.Checks, e.Bad, e.Windows
 	for weeks, count := range e.Former {

@@ -136,7 +136,7 @@ func (w *writer) compose(a *action) (dwmon.Notice, error) {
 	if a.subject != nil {
 		d.Checker, d.Zone = a.subject.Checker, a.subject.Zone
 		if err := Gather(w.ctx, w.opts.Store, &d, w.minute(a)); err != nil {
-			return dwmon.Notice{}, err
+			return dwmon.Notice{}, fmt.Errorf("checker %s: %w", a.incident.Checker, err)
 		}
 	}
 	return w.words(a.handler, a.subject, d), nil

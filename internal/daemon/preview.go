@@ -425,7 +425,9 @@ func (p *previewer) corrected() error {
 	} else {
 		err = p.pretendCorrection()
 	}
-	p.d.Incident, p.d.Checks, p.d.Bad = dwmon.Incident{}, 0, 0
+	// A correction tells of its result and of the windows, and of nothing else.
+	p.d.Incident, p.d.Checks, p.d.Bad, p.d.Opening = dwmon.Incident{}, 0, 0, nil
+	p.d.Former, p.d.Newest, p.d.Oldest = nil, nil, nil
 	return err
 }
 
