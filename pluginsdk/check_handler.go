@@ -24,7 +24,8 @@ type CheckHandlerFunc func(ctx context.Context, ev CheckEvent) error
 func (f CheckHandlerFunc) HandleCheck(ctx context.Context, ev CheckEvent) error { return f(ctx, ev) }
 
 // Result is the verdict on one minute of one requirement line. Marshalled to
-// JSON it is the object that `dwmon history --json` prints.
+// JSON it is the object that `dwmon history --json` prints, without what became of
+// the result later (corrected).
 type Result struct {
 	CheckerName string
 	EventCount  int64

@@ -229,8 +229,8 @@ func (l *looker) hidden(i *dwmon.IncidentState, handler string) bool {
 			}
 		}
 		return told > 0
-	case dwmon.SubjectDwmon:
-		return false
+	case dwmon.SubjectDwmon: // only a silence of everything is about it
+		return l.silenced(dwmon.SilenceSubject{}, i)
 	}
 	s, known := l.world.Subjects[i.Checker]
 	if !known {

@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -485,7 +486,7 @@ func TestHandle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := json.Marshal(result)
+	want, err := asTold(result)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -609,4 +610,11 @@ func TestLongRunDir(t *testing.T) {
 	if _, err := os.Stat(r.run.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the short folder is left: %v", err)
 	}
+}
+
+// asTold is the object of `history --json` as handlers know it: what became of the
+// result later is not there.
+func asTold(r dwmon.Result) ([]byte, error) {
+	text, err := json.Marshal(r)
+	return bytes.Replace(text, []byte(`,"corrected":null`), nil, 1), err
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dwmon/dwmon/plugins/internal/noticetest"
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
@@ -266,4 +267,27 @@ func BenchmarkFile(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestNoticesAsTheyAreRead: testdata/notices.txt is what a terminal shows.
+func TestNoticesAsTheyAreRead(t *testing.T) {
+	var buf bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewJSONHandler(&buf, nil)))
+	defer slog.SetDefault(before)
+	h := &handler{}
+	for _, s := range noticetest.All() {
+		if err := h.HandleNotice(t.Context(), s.Notice); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var text strings.Builder
+	for line := range strings.Lines(buf.String()) {
+		var rec struct{ Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &rec); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%-4s %s\n", rec.Level, rec.Msg)
+	}
+	noticetest.Golden(t, "notices.txt", text.String())
 }
