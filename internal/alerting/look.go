@@ -91,7 +91,7 @@ func (l *looker) look() {
 // incident finds what is due of one incident.
 func (l *looker) incident(i *dwmon.IncidentState) {
 	audience := l.audience(i)
-	finished := i.Closed != nil
+	finished := i.Closed != nil && !l.mayReturn(i)
 	for _, name := range slices.Sorted(maps.Keys(audience)) {
 		route := audience[name]
 		before := i.Told[name]
@@ -106,6 +106,21 @@ func (l *looker) incident(i *dwmon.IncidentState) {
 	if finished {
 		l.finished = append(l.finished, i.ID)
 	}
+}
+
+// forgetUnknown is for how long the end of an incident is kept for a checker that
+// nobody knows at the moment.
+const forgetUnknown = 7 * 24 * time.Hour
+
+// mayReturn says that the incident's checker is not known now, but may be in a
+// moment: at a start, before all plugins have said what they are. Who is to be told
+// is not known either.
+func (l *looker) mayReturn(i *dwmon.IncidentState) bool {
+	if i.Checker == "" || i.End == dwmon.EndOff {
+		return false
+	}
+	_, known := l.world.Subjects[i.Checker]
+	return !known && l.now-i.ClosedAt < forgetUnknown.Microseconds()
 }
 
 // announce finds what one handler is to be told of an incident: of one that began

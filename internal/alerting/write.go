@@ -181,8 +181,8 @@ func (w *writer) catchUps() {
 func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
 	l := w.looker
 	s, known := l.world.Subjects[c.Checker]
-	if !known {
-		return true
+	if !known { // it may be in a moment
+		return l.now-c.To*1e6 > forgetUnknown.Microseconds()
 	}
 	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From, CatchUp: true}, Settled: c.Settled}
 	if l.behind(i) {
