@@ -212,7 +212,7 @@ func keptHandle(t *testing.T, r *rig, spec InstanceSpec) {
 		Result json.RawMessage
 	}
 	readJSON(t, file, &told)
-	want, err := json.Marshal(result)
+	want, err := asTold(result)
 	if err != nil {
 		t.Fatal(err)
 	}
