@@ -69,14 +69,13 @@ type looker struct {
 	down map[string]int64
 
 	actions  []action
-	ended    map[string][]dwmon.Mark
 	finished []int64
 	// next is when something that waits is due; 0 for nothing.
 	next int64
 }
 
 func (l *looker) look() {
-	l.down, l.ended = map[string]int64{}, map[string][]dwmon.Mark{}
+	l.down = map[string]int64{}
 	for k := range l.situation.Incidents {
 		if i := &l.situation.Incidents[k]; i.Subject == dwmon.SubjectSource {
 			l.down[i.Source] = max(l.down[i.Source], ended(i))
@@ -93,15 +92,9 @@ func (l *looker) incident(i *dwmon.IncidentState) {
 	audience := l.audience(i)
 	finished := i.Closed != nil
 	for _, name := range slices.Sorted(maps.Keys(audience)) {
-		route := audience[name]
-		before := i.Told[name]
-		if _, configured := l.world.Handlers[name]; !configured {
-			if before.Told > 0 && !before.Ended {
-				l.end(name, i.ID, before)
-			}
-			continue
-		}
-		finished = l.announce(i, name, route, before) && finished
+		// One that is not configured any more may have the beginning still waiting for
+		// it, and come back: the end waits too, and is given up with the rest.
+		finished = l.announce(i, name, audience[name], i.Told[name]) && finished
 	}
 	if finished {
 		l.finished = append(l.finished, i.ID)
@@ -127,12 +120,6 @@ func (l *looker) announce(i *dwmon.IncidentState, handler string, route dwmon.Ro
 		}
 		a.Before = l.act(i, handler, kind, a.Before)
 	}
-}
-
-func (l *looker) end(handler string, incident int64, before dwmon.Announcement) {
-	after := before
-	after.Ended = true
-	l.ended[handler] = append(l.ended[handler], dwmon.Mark{Incident: incident, Before: before, After: after})
 }
 
 // act notes what is to be told, and gives what was told then.

@@ -146,8 +146,6 @@ type Mark struct {
 // nothing.
 type Tellings struct {
 	Deliveries []NoticeDelivery
-	// Ended are marks without a notice, by handler.
-	Ended map[string][]Mark
 	// Finished are incidents with which nobody has anything to do any more.
 	Finished []int64
 	// CatchUps were told, or are nobody's business.
@@ -158,7 +156,7 @@ type Tellings struct {
 
 // Empty says that there is nothing to store.
 func (t *Tellings) Empty() bool {
-	return len(t.Deliveries)+len(t.Ended)+len(t.Finished)+len(t.CatchUps) == 0 && t.CorrectedThrough == 0
+	return len(t.Deliveries)+len(t.Finished)+len(t.CatchUps) == 0 && t.CorrectedThrough == 0
 }
 
 // LineQuery asks what notices tell of a line at a minute.

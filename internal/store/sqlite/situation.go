@@ -128,11 +128,6 @@ func (db *DB) Tell(ctx context.Context, t dwmon.Tellings) error {
 				return err
 			}
 		}
-		for handler, marks := range t.Ended {
-			if err := tx.mark(handler, marks); err != nil {
-				return err
-			}
-		}
 		if _, err := tx.exec("UPDATE incidents SET finished = 1 WHERE id IN (SELECT value FROM json_each(?))", idList(t.Finished)); err != nil {
 			return err
 		}

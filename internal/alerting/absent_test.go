@@ -1,0 +1,35 @@
+package alerting
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
+)
+
+// TestTheEndWaitsForAHandlerThatIsNotConfigured: the beginning may wait for it in the
+// outbox, and be delivered when it comes back.
+func TestTheEndWaitsForAHandlerThatIsNotConfigured(t *testing.T) {
+	opened := dwmon.FloorMinute(now / 1e6)
+	i := dwmon.IncidentState{
+		Incident: dwmon.Incident{ID: 1, Subject: dwmon.SubjectCount, Checker: "orders", CheckerID: 1, Opened: opened, OpenedAt: now},
+		Told:     map[string]dwmon.Announcement{"pager": {Told: 1, At: now, Next: now}},
+	}
+	subject := Subject{Checker: &dwmon.Checker{Name: "orders"}, Zone: time.UTC, Alert: dwmon.DefaultAlertRule}
+	look := func() *looker {
+		l := &looker{world: &World{Subjects: map[string]Subject{"orders": subject}}, situation: &dwmon.Situation{Incidents: []dwmon.IncidentState{i}}, now: now}
+		l.look()
+		return l
+	}
+	if l := look(); len(l.actions)+len(l.finished) != 0 {
+		t.Errorf("while it lasts: told %+v, finished %v", l.actions, l.finished)
+	}
+	i.Closed, i.ClosedAt, i.End = &opened, now, dwmon.EndRecovered
+	if l := look(); len(l.actions) != 1 || l.actions[0].kind != dwmon.NoticeRecovered || l.actions[0].handler != "pager" {
+		t.Errorf("when it is over: told %+v", l.actions)
+	}
+	i.Told["pager"] = dwmon.Announcement{Told: 1, At: now, Ended: true}
+	if l := look(); len(l.actions) != 0 || len(l.finished) != 1 {
+		t.Errorf("when that is stored: told %+v, finished %v", l.actions, l.finished)
+	}
+}
