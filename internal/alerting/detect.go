@@ -140,17 +140,28 @@ func (d *detector) sources() {
 		}
 		delete(open, name)
 	}
-	for _, i := range open { // nobody asks it any more
-		d.close(i, d.now)
+	if !d.allKnown() { // at a start it may not be known yet who asks which source
+		return
 	}
+	for _, i := range open { // nobody asks it any more, which does not mean that it answers
+		d.closings = append(d.closings, dwmon.Closing{ID: i.ID, Closed: minuteOf(d.now), At: d.now, End: dwmon.EndOff})
+	}
+}
+
+// allKnown says that each checker that owes something is a subject.
+func (d *detector) allKnown() bool {
+	return !slices.ContainsFunc(d.states, func(s dwmon.FetchState) bool {
+		_, known := d.world.Subjects[s.Checker]
+		return !known
+	})
 }
 
 // isBack says that a source that was down answers again. Between the first answer
 // and the next try of each checker the others still fail, as far as is known: if
 // the source were well then, each of them would be told of by itself.
 func (d *detector) isBack(name string, s *source, i *dwmon.IncidentState) bool {
-	if len(s.failing) == 0 {
-		return true
+	if !slices.ContainsFunc(s.failing, func(f *dwmon.Failing) bool { return f.Fault != dwmon.FaultChecker || f.Tried <= i.OpenedAt }) {
+		return true // those that fail do so for themselves: the source has answered them
 	}
 	if s.fetched <= i.OpenedAt {
 		return false
