@@ -33,3 +33,24 @@ func TestTheEndWaitsForAHandlerThatIsNotConfigured(t *testing.T) {
 		t.Errorf("when that is stored: told %+v, finished %v", l.actions, l.finished)
 	}
 }
+
+// TestWhatASourceDoesNotHaveYetIsNotCaughtUp: whoever wants a digest of what was made
+// up for is told of a replica's checkers, however far it lags.
+func TestWhatASourceDoesNotHaveYetIsNotCaughtUp(t *testing.T) {
+	settled := dwmon.FloorMinute(now/1e6) - 3600
+	route := dwmon.Route{Handler: "pager", On: dwmon.OnChange, Notices: true, CatchUp: dwmon.CatchUpDigest}
+	subject := Subject{Checker: &dwmon.Checker{Name: "orders"}, Zone: time.UTC, Alert: dwmon.DefaultAlertRule, Routes: []dwmon.Route{route}}
+	for lag, want := range map[time.Duration]int{0: 0, 50 * time.Minute: 0, time.Hour: 1} {
+		l := &looker{
+			world: &World{Subjects: map[string]Subject{"orders": subject}, Handlers: map[string]Handler{"pager": {Route: route}}}, now: now,
+			situation: &dwmon.Situation{Incidents: []dwmon.IncidentState{{
+				Incident: dwmon.Incident{ID: 1, Subject: dwmon.SubjectCount, Checker: "orders", CheckerID: 1, Opened: settled, OpenedAt: now, CatchUp: true},
+				Settled:  &settled, Lag: lag.Microseconds(),
+			}}},
+		}
+		l.look()
+		if len(l.actions) != want {
+			t.Errorf("settled an hour behind a source that lags by %s: %d notices, want %d", lag, len(l.actions), want)
+		}
+	}
+}

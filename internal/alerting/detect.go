@@ -16,9 +16,6 @@ const (
 	// sourceAtLeast is how many checkers make a source: one that fails alone fails for
 	// itself.
 	sourceAtLeast = 2
-	// behindAfter is by how many seconds checkers whose source answers must be behind
-	// for dwmon itself to be in trouble.
-	behindAfter = 300
 )
 
 // changes are incidents that no verdict decides about.
@@ -220,7 +217,7 @@ func (d *detector) dwmon() {
 		if !known || s.Failing != nil || s.Settled == nil {
 			continue
 		}
-		if m := dwmon.Slot(time.UnixMicro(d.now), subject.Checker.Options.Grace); m-*s.Settled > behindAfter {
+		if dwmon.IsBehind(d.now, s.Lag, subject.Checker.Options.Grace, *s.Settled) {
 			behind++
 			oldest = min(oldest, *s.Settled*1e6)
 		}

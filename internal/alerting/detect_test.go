@@ -150,3 +150,19 @@ func TestASourceIsNotForgottenWhileItIsNotKnownWhoAsksIt(t *testing.T) {
 		t.Errorf("its checkers are gone: %+v", c.closings)
 	}
 }
+
+func TestASourceWhoseDataEndEarlyIsNotDwmonBeingBehind(t *testing.T) {
+	settled := dwmon.FloorMinute(now/1e6) - 660
+	lagging := well(ago(time.Second))
+	lagging.Settled, lagging.Lag = &settled, (11 * time.Minute).Microseconds()
+	w, states := fleet(lagging)
+	d := detector{world: w, now: now, states: states, revived: map[string]int64{}, watching: true}
+	if got := changed(d.detect()); got != "" {
+		t.Errorf("11 minutes behind with a source that is: %q", got)
+	}
+	states[0].Lag = (4 * time.Minute).Microseconds()
+	d = detector{world: w, now: now, states: states, revived: map[string]int64{}, watching: true}
+	if got := changed(d.detect()); got != "+dwmon" {
+		t.Errorf("11 minutes behind with a source that is 4: %q", got)
+	}
+}

@@ -194,7 +194,7 @@ func (l *looker) behind(i *dwmon.IncidentState) bool {
 	if !known || i.Settled == nil {
 		return false
 	}
-	return dwmon.Slot(time.UnixMicro(l.now), s.Checker.Options.Grace)-*i.Settled > dwmon.LateAfter
+	return dwmon.IsBehind(l.now, i.Lag, s.Checker.Options.Grace, *i.Settled)
 }
 
 // hidden says that something else explains the incident, or that somebody wants

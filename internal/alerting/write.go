@@ -184,7 +184,7 @@ func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
 	if !known {
 		return true
 	}
-	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From, CatchUp: true}, Settled: c.Settled}
+	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From, CatchUp: true}, Settled: c.Settled, Lag: c.Lag}
 	if l.behind(i) {
 		return false
 	}
