@@ -54,3 +54,23 @@ func TestWhatASourceDoesNotHaveYetIsNotCaughtUp(t *testing.T) {
 		}
 	}
 }
+
+// TestADigestIsHiddenByASilenceOfAllItsMinutes: a nightly window in which dwmon went
+// down does not hide what was BAD in the morning.
+func TestADigestIsHiddenByASilenceOfAllItsMinutes(t *testing.T) {
+	every, err := dwmon.ParseRecurrence("02:00-04:00", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	night := time.Date(2026, 6, 2, 0, 0, 0, 0, time.UTC).Unix()
+	l := &looker{silences: []dwmon.Silence{{Recurrence: every}}}
+	for _, tt := range []struct {
+		from, to int64 // minutes of the day
+		want     bool
+	}{{120, 239, true}, {130, 130, true}, {238, 414, false}, {100, 130, false}, {240, 250, false}} {
+		c := &dwmon.CatchUp{From: night + tt.from*60, To: night + tt.to*60}
+		if got := l.silencedThroughout(dwmon.SilenceSubject{Checker: "orders"}, c); got != tt.want {
+			t.Errorf("%d to %d: %v", tt.from, tt.to, got)
+		}
+	}
+}

@@ -257,6 +257,15 @@ func (l *looker) silenced(subject dwmon.SilenceSubject, i *dwmon.IncidentState) 
 	return silenced
 }
 
+// silencedThroughout says that a silence covers all minutes that were made up for. One
+// that covers some of them hides nothing: what was BAD may lie beside it.
+func (l *looker) silencedThroughout(subject dwmon.SilenceSubject, c *dwmon.CatchUp) bool {
+	return slices.ContainsFunc(l.silences, func(s dwmon.Silence) bool {
+		end := s.Next(c.From * 1e6)
+		return s.Matches(subject) && s.Covers(c.From*1e6) && (end == 0 || end > c.To*1e6)
+	})
+}
+
 // key is what the notices of a group have in common.
 func (g *Group) key(a *action) string {
 	var owner, source, folder string

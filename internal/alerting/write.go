@@ -184,11 +184,11 @@ func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
 	if !known {
 		return true
 	}
-	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From, CatchUp: true}, Settled: c.Settled, Lag: c.Lag}
+	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From}, Settled: c.Settled, Lag: c.Lag}
 	if l.behind(i) {
 		return false
 	}
-	if l.silenced(s.Checker.Subject(), i) {
+	if l.silenced(s.Checker.Subject(), i) || l.silencedThroughout(s.Checker.Subject(), c) {
 		return true
 	}
 	for _, route := range s.Routes {
