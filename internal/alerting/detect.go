@@ -16,9 +16,6 @@ const (
 	// sourceAtLeast is how many checkers make a source: one that fails alone fails for
 	// itself.
 	sourceAtLeast = 2
-	// behindAfter is by how many seconds checkers whose source answers must be behind
-	// for dwmon itself to be in trouble.
-	behindAfter = 300
 )
 
 // changes are incidents that no verdict decides about.
@@ -140,17 +137,28 @@ func (d *detector) sources() {
 		}
 		delete(open, name)
 	}
-	for _, i := range open { // nobody asks it any more
-		d.close(i, d.now)
+	if !d.allKnown() { // at a start it may not be known yet who asks which source
+		return
 	}
+	for _, i := range open { // nobody asks it any more, which does not mean that it answers
+		d.closings = append(d.closings, dwmon.Closing{ID: i.ID, Closed: minuteOf(d.now), At: d.now, End: dwmon.EndOff})
+	}
+}
+
+// allKnown says that each checker that owes something is a subject.
+func (d *detector) allKnown() bool {
+	return !slices.ContainsFunc(d.states, func(s dwmon.FetchState) bool {
+		_, known := d.world.Subjects[s.Checker]
+		return !known
+	})
 }
 
 // isBack says that a source that was down answers again. Between the first answer
 // and the next try of each checker the others still fail, as far as is known: if
 // the source were well then, each of them would be told of by itself.
 func (d *detector) isBack(name string, s *source, i *dwmon.IncidentState) bool {
-	if len(s.failing) == 0 {
-		return true
+	if !slices.ContainsFunc(s.failing, func(f *dwmon.Failing) bool { return f.Fault != dwmon.FaultChecker || f.Tried <= i.OpenedAt }) {
+		return true // those that fail do so for themselves: the source has answered them
 	}
 	if s.fetched <= i.OpenedAt {
 		return false
@@ -209,7 +217,7 @@ func (d *detector) dwmon() {
 		if !known || s.Failing != nil || s.Settled == nil {
 			continue
 		}
-		if m := dwmon.Slot(time.UnixMicro(d.now), subject.Checker.Options.Grace); m-*s.Settled > behindAfter {
+		if dwmon.IsBehind(d.now, s.Lag, subject.Checker.Options.Grace, *s.Settled) {
 			behind++
 			oldest = min(oldest, *s.Settled*1e6)
 		}

@@ -72,6 +72,8 @@ func TestDetect(t *testing.T) {
 		{"the source is down still", []dwmon.FetchState{failing(9, down, long, recent), failing(9, down, long, recent)}, []dwmon.IncidentState{source, own}, "+checkerc1"},
 		{"the source answers one; the other was not tried since", []dwmon.FetchState{well(recent), failing(2, down, long, ago(time.Minute))}, []dwmon.IncidentState{source}, ""},
 		{"the source answers all", []dwmon.FetchState{well(recent), well(recent)}, []dwmon.IncidentState{source}, "-9"},
+		{"the source answers, that all their queries are wrong", []dwmon.FetchState{failing(9, wrong, long, recent), failing(9, wrong, long, recent)}, []dwmon.IncidentState{source, own}, "+checkerc1 -9"},
+		{"one that failed for itself was not tried since the source went down", []dwmon.FetchState{failing(9, down, long, recent), failing(9, wrong, ago(time.Hour), ago(11*time.Minute))}, []dwmon.IncidentState{source, own}, "+checkerc1"},
 		{"nobody asks the source any more", nil, []dwmon.IncidentState{source}, "-9"},
 	} {
 		w, states := fleet(tt.states...)
@@ -133,5 +135,34 @@ func TestDwmonIsBehindWhereSourcesAnswer(t *testing.T) {
 	d = detector{world: w, now: now, states: states, open: open, revived: map[string]int64{}, watching: true}
 	if got := changed(d.detect()); got != "-4" {
 		t.Errorf("caught up: %q", got)
+	}
+}
+
+func TestASourceIsNotForgottenWhileItIsNotKnownWhoAsksIt(t *testing.T) {
+	source := dwmon.IncidentState{Incident: dwmon.Incident{ID: 9, Subject: dwmon.SubjectSource, Source: "A", OpenedAt: ago(10 * time.Minute)}}
+	_, states := fleet(failing(9, dwmon.FaultUnavailable, ago(10*time.Minute), ago(time.Minute)))
+	d := detector{world: &World{}, now: now, states: states, open: []dwmon.IncidentState{source}, revived: map[string]int64{}}
+	if got := changed(d.detect()); got != "" {
+		t.Errorf("its checker is not wired yet: %q", got)
+	}
+	d = detector{world: &World{}, now: now, open: []dwmon.IncidentState{source}, revived: map[string]int64{}}
+	if c := d.detect(); len(c.closings) != 1 || c.closings[0].End != dwmon.EndOff {
+		t.Errorf("its checkers are gone: %+v", c.closings)
+	}
+}
+
+func TestASourceWhoseDataEndEarlyIsNotDwmonBeingBehind(t *testing.T) {
+	settled := dwmon.FloorMinute(now/1e6) - 660
+	lagging := well(ago(time.Second))
+	lagging.Settled, lagging.Lag = &settled, (11 * time.Minute).Microseconds()
+	w, states := fleet(lagging)
+	d := detector{world: w, now: now, states: states, revived: map[string]int64{}, watching: true}
+	if got := changed(d.detect()); got != "" {
+		t.Errorf("11 minutes behind with a source that is: %q", got)
+	}
+	states[0].Lag = (4 * time.Minute).Microseconds()
+	d = detector{world: w, now: now, states: states, revived: map[string]int64{}, watching: true}
+	if got := changed(d.detect()); got != "+dwmon" {
+		t.Errorf("11 minutes behind with a source that is 4: %q", got)
 	}
 }

@@ -69,14 +69,13 @@ type looker struct {
 	down map[string]int64
 
 	actions  []action
-	ended    map[string][]dwmon.Mark
 	finished []int64
 	// next is when something that waits is due; 0 for nothing.
 	next int64
 }
 
 func (l *looker) look() {
-	l.down, l.ended = map[string]int64{}, map[string][]dwmon.Mark{}
+	l.down = map[string]int64{}
 	for k := range l.situation.Incidents {
 		if i := &l.situation.Incidents[k]; i.Subject == dwmon.SubjectSource {
 			l.down[i.Source] = max(l.down[i.Source], ended(i))
@@ -93,15 +92,9 @@ func (l *looker) incident(i *dwmon.IncidentState) {
 	audience := l.audience(i)
 	finished := i.Closed != nil && !l.mayReturn(i)
 	for _, name := range slices.Sorted(maps.Keys(audience)) {
-		route := audience[name]
-		before := i.Told[name]
-		if _, configured := l.world.Handlers[name]; !configured {
-			if before.Told > 0 && !before.Ended {
-				l.end(name, i.ID, before)
-			}
-			continue
-		}
-		finished = l.announce(i, name, route, before) && finished
+		// One that is not configured any more may have the beginning still waiting for
+		// it, and come back: the end waits too, and is given up with the rest.
+		finished = l.announce(i, name, audience[name], i.Told[name]) && finished
 	}
 	if finished {
 		l.finished = append(l.finished, i.ID)
@@ -142,12 +135,6 @@ func (l *looker) announce(i *dwmon.IncidentState, handler string, route dwmon.Ro
 		}
 		a.Before = l.act(i, handler, kind, a.Before)
 	}
-}
-
-func (l *looker) end(handler string, incident int64, before dwmon.Announcement) {
-	after := before
-	after.Ended = true
-	l.ended[handler] = append(l.ended[handler], dwmon.Mark{Incident: incident, Before: before, After: after})
 }
 
 // act notes what is to be told, and gives what was told then.
@@ -222,7 +209,7 @@ func (l *looker) behind(i *dwmon.IncidentState) bool {
 	if !known || i.Settled == nil {
 		return false
 	}
-	return dwmon.Slot(time.UnixMicro(l.now), s.Checker.Options.Grace)-*i.Settled > dwmon.LateAfter
+	return dwmon.IsBehind(l.now, i.Lag, s.Checker.Options.Grace, *i.Settled)
 }
 
 // hidden says that something else explains the incident, or that somebody wants
@@ -283,6 +270,15 @@ func (l *looker) silenced(subject dwmon.SilenceSubject, i *dwmon.IncidentState) 
 		}
 	}
 	return silenced
+}
+
+// silencedThroughout says that a silence covers all minutes that were made up for. One
+// that covers some of them hides nothing: what was BAD may lie beside it.
+func (l *looker) silencedThroughout(subject dwmon.SilenceSubject, c *dwmon.CatchUp) bool {
+	return slices.ContainsFunc(l.silences, func(s dwmon.Silence) bool {
+		end := s.Next(c.From * 1e6)
+		return s.Matches(subject) && s.Covers(c.From*1e6) && (end == 0 || end > c.To*1e6)
+	})
 }
 
 // key is what the notices of a group have in common.

@@ -177,7 +177,7 @@ func (n *Notifier) due(ctx context.Context, world *World, look Look) (*dwmon.Tel
 	l := looker{world: world, situation: &s, silences: silences, now: look.Now.UnixMicro()}
 	l.look()
 	w := writer{Notifier: n, ctx: ctx, looker: &l, hurry: look.Hurry}
-	w.told.Ended, w.told.Finished = l.ended, l.finished
+	w.told.Finished = l.finished
 	if err := w.write(); err != nil {
 		return nil, 0, err
 	}

@@ -184,11 +184,11 @@ func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
 	if !known { // it may be in a moment
 		return l.now-c.To*1e6 > forgetUnknown.Microseconds()
 	}
-	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From, CatchUp: true}, Settled: c.Settled}
+	i := &dwmon.IncidentState{Incident: dwmon.Incident{Subject: dwmon.SubjectCount, CheckerID: c.CheckerID, Checker: c.Checker, Opened: c.From}, Settled: c.Settled, Lag: c.Lag}
 	if l.behind(i) {
 		return false
 	}
-	if l.silenced(s.Checker.Subject(), i) {
+	if l.silenced(s.Checker.Subject(), i) || l.silencedThroughout(s.Checker.Subject(), c) {
 		return true
 	}
 	for _, route := range s.Routes {

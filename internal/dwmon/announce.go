@@ -1,5 +1,7 @@
 package dwmon
 
+import "time"
+
 // Announcement is what a handler was told of an incident.
 type Announcement struct {
 	// Told is how often it was told that the incident is open, At when last and Next
@@ -89,6 +91,8 @@ type IncidentState struct {
 	Told map[string]Announcement
 	// Settled is the minute through which the checker's walk has settled.
 	Settled *int64
+	// Lag: see FetchState.
+	Lag int64
 	// InTime: see Announcing.
 	InTime bool
 }
@@ -112,8 +116,18 @@ type FetchState struct {
 	// Fetched is the start of the last successful fetch, microseconds since the
 	// epoch; nil for none.
 	Fetched *int64
+	// Lag is by how many microseconds the source's data ended before the start of that
+	// fetch. Nobody is behind for what a source does not have yet.
+	Lag int64
 	// Failing is nil where the last fetch succeeded.
 	Failing *Failing
+}
+
+// IsBehind says that a walk which has settled through a minute is still being caught
+// up at a time, though the source has the data: now and lag, as of FetchState, are
+// microseconds.
+func IsBehind(now, lag int64, grace time.Duration, settled int64) bool {
+	return Slot(time.UnixMicro(now-lag), grace)-settled > LateAfter
 }
 
 // Closing ends an incident: Closed is a minute, At microseconds since the epoch.
@@ -146,8 +160,6 @@ type Mark struct {
 // nothing.
 type Tellings struct {
 	Deliveries []NoticeDelivery
-	// Ended are marks without a notice, by handler.
-	Ended map[string][]Mark
 	// Finished are incidents with which nobody has anything to do any more.
 	Finished []int64
 	// CatchUps were told, or are nobody's business.
@@ -158,7 +170,7 @@ type Tellings struct {
 
 // Empty says that there is nothing to store.
 func (t *Tellings) Empty() bool {
-	return len(t.Deliveries)+len(t.Ended)+len(t.Finished)+len(t.CatchUps) == 0 && t.CorrectedThrough == 0
+	return len(t.Deliveries)+len(t.Finished)+len(t.CatchUps) == 0 && t.CorrectedThrough == 0
 }
 
 // LineQuery asks what notices tell of a line at a minute.

@@ -206,8 +206,10 @@ type CatchUp struct {
 	Checks, Bad, Unknown int64
 	// LastBad is the minute of the last BAD one; 0 for none.
 	LastBad int64
-	// Settled is the minute through which the checker's walk has settled by now.
+	// Settled is the minute through which the checker's walk has settled by now, and Lag
+	// is that of FetchState.
 	Settled *int64
+	Lag     int64
 }
 
 // Add counts a result that was made up for. Minutes come in order.

@@ -178,7 +178,7 @@ func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]d
 		v := dwmon.Verdict{Minute: d.Minute, LineID: line.ID, LineIndex: line.Index, Count: counts[i], Previous: streak.Last}
 		v.Status, v.Reason = weighed[i].status, weighed[i].reason
 		old := d.Minute < j.progress.Origin
-		v.CatchUp = old || j.m-d.Minute > dwmon.LateAfter
+		v.CatchUp = old || j.until-d.Minute > dwmon.LateAfter
 		before := *streak
 		*streak = streak.Then(v.Status, v.Minute)
 		v.ConsecutiveBad = streak.ConsecutiveBad

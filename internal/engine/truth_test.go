@@ -216,6 +216,25 @@ func TestMinutesThatAReplicaHasNotReachedStayPending(t *testing.T) {
 	}
 }
 
+func TestWhatAReplicaBringsAsItComesIsNotCaughtUp(t *testing.T) {
+	b := setup(t)
+	b.pass(noon)
+	asOf := noon.UnixMicro()
+	b.shown(100, dwmon.FetchSummary{DataAsOf: &asOf})
+	at := noon.Add(time.Hour) // from here on it lags by ten minutes
+	asOf = at.Add(-10 * time.Minute).UnixMicro()
+	b.shown(100, dwmon.FetchSummary{DataAsOf: &asOf})
+	made := b.pass(at).Results
+	if len(made) != 50 || !made[43].CatchUp || made[44].CatchUp {
+		t.Errorf("of %d results of an hour all but those that the replica had just got are caught up", len(made))
+	}
+	asOf += time.Minute.Microseconds()
+	b.shown(100, dwmon.FetchSummary{DataAsOf: &asOf})
+	if r := b.pass(at.Add(time.Minute)).Results; len(r) != 1 || r[0].CatchUp {
+		t.Errorf("the next minute of the replica: %+v", r)
+	}
+}
+
 func TestMinutesLostToAStaleReplicaSaySo(t *testing.T) {
 	b := setup(t)
 	b.pass(noon)

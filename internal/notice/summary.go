@@ -117,6 +117,8 @@ func (d *Data) late() string {
 func (d *Data) recoveredSummary() string {
 	after := " after " + about(d.lasted())
 	switch {
+	case d.word() == wordClosed && d.Incident.Subject == dwmon.SubjectSource:
+		return fit(wordClosed+" "+d.who()+": source ", name(d.source()), after+": no checker asks it any more")
 	case d.word() == wordClosed:
 		return fit(wordClosed+" ", d.who(), after+": "+ending(d.Incident.End))
 	case d.Incident.Subject == dwmon.SubjectChecker:

@@ -15,6 +15,9 @@ import (
 const incidentColumns = `i.id, i.subject, i.checker_id, c.name, i.line_id, coalesce(l.position, 0), l.identity, i.source,
 	i.opened, i.opened_at, i.catch_up, i.cause, i.checkers, i.closed, i.closed_at, i.ended, i.ack_by, i.ack_comment, i.ack_at, i.ack_until`
 
+// lagColumn is FetchState.Lag of a checker c.
+const lagColumn = "max(coalesce(c.fetched - c.fetched_reach, 0), 0)"
+
 const incidentTables = `incidents i LEFT JOIN checkers c ON c.id = i.checker_id LEFT JOIN lines l ON l.id = i.line_id`
 
 func readIncident(r row) dwmon.Incident {
@@ -49,13 +52,14 @@ func liveIncidents(c *conn) ([]dwmon.IncidentState, error) {
 	at := map[int64]int{}
 	for r, err := range c.query(`SELECT ` + incidentColumns + `, c.settled,
 		i.catch_up = 0 OR EXISTS (SELECT 1 FROM verdicts v WHERE v.checker_id = i.checker_id AND v.line_id = i.line_id
-			AND v.minute > i.opened AND v.minute <= coalesce(i.closed, 9223372036854775807) AND v.status = 2 AND v.catch_up = 0)
+			AND v.minute > i.opened AND v.minute <= coalesce(i.closed, 9223372036854775807) AND v.status = CASE i.subject WHEN 'checker' THEN 3 ELSE 2 END AND v.catch_up = 0),
+		` + lagColumn + `
 		FROM ` + incidentTables + ` WHERE i.finished = 0 ORDER BY i.id`) {
 		if err != nil {
 			return nil, err
 		}
 		at[r.int(0)] = len(states)
-		states = append(states, dwmon.IncidentState{Incident: readIncident(r), Told: map[string]dwmon.Announcement{}, Settled: r.intp(20), InTime: r.bool(21)})
+		states = append(states, dwmon.IncidentState{Incident: readIncident(r), Told: map[string]dwmon.Announcement{}, Settled: r.intp(20), InTime: r.bool(21), Lag: r.int(22)})
 	}
 	for r, err := range c.query(`SELECT a.incident_id, h.name, a.told, a.told_at, a.next, a.ended
 		FROM incidents i JOIN announcements a ON a.incident_id = i.id JOIN handlers h ON h.id = a.handler_id WHERE i.finished = 0`) {
@@ -68,14 +72,14 @@ func liveIncidents(c *conn) ([]dwmon.IncidentState, error) {
 }
 
 func catchUps(c *conn) (all []dwmon.CatchUp, err error) {
-	for r, err := range c.query(`SELECT u.id, u.checker_id, c.name, u.from_minute, u.to_minute, u.checks, u.bad, u.unknown, u.last_bad, c.settled
+	for r, err := range c.query(`SELECT u.id, u.checker_id, c.name, u.from_minute, u.to_minute, u.checks, u.bad, u.unknown, u.last_bad, c.settled, ` + lagColumn + `
 		FROM catch_ups u JOIN checkers c ON c.id = u.checker_id ORDER BY u.id`) {
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, dwmon.CatchUp{
 			ID: r.int(0), CheckerID: r.int(1), Checker: r.text(2), From: r.int(3), To: r.int(4),
-			Checks: r.int(5), Bad: r.int(6), Unknown: r.int(7), LastBad: r.int(8), Settled: r.intp(9),
+			Checks: r.int(5), Bad: r.int(6), Unknown: r.int(7), LastBad: r.int(8), Settled: r.intp(9), Lag: r.int(10),
 		})
 	}
 	return all, nil
@@ -84,12 +88,12 @@ func catchUps(c *conn) (all []dwmon.CatchUp, err error) {
 // FetchStates gives how the fetches of each checker fare that owes something.
 func (db *DB) FetchStates(ctx context.Context) (states []dwmon.FetchState, err error) {
 	err = db.read(ctx, func(c *conn) error {
-		for r, err := range c.query(`SELECT id, name, settled, fetched, fail_since, fail_next, fail_count, fail_fault, fail_cause, fail_tried
-			FROM checkers WHERE off_since IS NULL ORDER BY name`) {
+		for r, err := range c.query(`SELECT id, name, settled, fetched, fail_since, fail_next, fail_count, fail_fault, fail_cause, fail_tried, ` + lagColumn + `
+			FROM checkers c WHERE off_since IS NULL ORDER BY name`) {
 			if err != nil {
 				return err
 			}
-			s := dwmon.FetchState{CheckerID: r.int(0), Checker: r.text(1), Settled: r.intp(2), Fetched: r.intp(3)}
+			s := dwmon.FetchState{CheckerID: r.int(0), Checker: r.text(1), Settled: r.intp(2), Fetched: r.intp(3), Lag: r.int(10)}
 			if !r.null(4) {
 				s.Failing = &dwmon.Failing{Since: r.int(4), Next: r.int(5), Count: r.int(6), Fault: parseFault(r.text(7)), Cause: r.text(8), Tried: r.int(9)}
 			}
@@ -125,11 +129,6 @@ func (db *DB) Tell(ctx context.Context, t dwmon.Tellings) error {
 	return db.write(ctx, func(tx *Tx) error {
 		for i := range t.Deliveries {
 			if err := tx.tell(&t.Deliveries[i]); err != nil {
-				return err
-			}
-		}
-		for handler, marks := range t.Ended {
-			if err := tx.mark(handler, marks); err != nil {
 				return err
 			}
 		}
