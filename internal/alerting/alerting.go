@@ -24,8 +24,9 @@ type Store interface {
 	Situation(ctx context.Context) (dwmon.Situation, error)
 	FetchStates(ctx context.Context) ([]dwmon.FetchState, error)
 	LineEvidence(ctx context.Context, q dwmon.LineQuery) (dwmon.LineEvidence, error)
-	// Silences gives those that are not over.
-	Silences(ctx context.Context, ended bool) ([]dwmon.Silence, error)
+	// SilencesOf gives the silences that are not over at a time, or may cover a minute
+	// that is judged only now.
+	SilencesOf(ctx context.Context, now int64) ([]dwmon.Silence, error)
 	// ChangeIncidents opens and closes incidents that no verdict decides about.
 	ChangeIncidents(ctx context.Context, opens []dwmon.Incident, closings []dwmon.Closing) error
 	// Tell stores notices and what is settled by them, all or nothing.

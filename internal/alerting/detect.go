@@ -13,6 +13,9 @@ const (
 	// sourceWithin is how recent the tries of a source's checkers must be to say that
 	// all of it is down.
 	sourceWithin = 3 * time.Minute
+	// backWithin is how long a source that answers again waits for the checkers that
+	// were not tried since: longer than any back-off of theirs.
+	backWithin = 6 * time.Minute
 	// sourceAtLeast is how many checkers make a source: one that fails alone fails for
 	// itself.
 	sourceAtLeast = 2
@@ -70,12 +73,16 @@ func (d *detector) openOf(subject dwmon.Subject, name func(*dwmon.IncidentState)
 // checkers opens and closes the incidents of checkers whose fetches fail.
 func (d *detector) checkers() {
 	open := d.openOf(dwmon.SubjectChecker, func(i *dwmon.IncidentState) string { return i.Checker })
+	sources := d.bySource()
 	for k := range d.states {
 		s := &d.states[k]
 		subject, known := d.world.Subjects[s.Checker]
 		i := open[s.Checker]
 		switch {
 		case i == nil && known && s.Failing != nil && s.Failing.Count >= int64(subject.Alert.UnknownAfter):
+			if s.Failing.Fault != dwmon.FaultChecker && sources[subject.Source].undecided(d.now) {
+				continue
+			}
 			d.opens = append(d.opens, dwmon.Incident{
 				Subject: dwmon.SubjectChecker, CheckerID: s.CheckerID, Checker: s.Checker, Opened: minuteOf(s.Failing.Since), OpenedAt: s.Failing.Tried, Cause: s.Failing.Cause,
 			})
@@ -113,6 +120,23 @@ func (s *source) isDown(now int64) bool {
 	}
 	worst := slices.MaxFunc(s.failing, func(a, b *dwmon.Failing) int { return cmp.Compare(a.Count, b.Count) })
 	return worst.Count >= int64(s.patience) || now-s.first().Since >= int64(s.patience)*time.Minute.Microseconds()
+}
+
+// undecided says that it may be all of the source that fails, but that cannot be
+// said yet: somebody had an answer shortly before it began. To tell of each checker
+// now would be to tell of one thing many times.
+func (s *source) undecided(now int64) bool {
+	var failing []*dwmon.Failing
+	for _, f := range s.failing {
+		if f.Fault != dwmon.FaultChecker {
+			failing = append(failing, f)
+		}
+	}
+	if len(failing) < sourceAtLeast || s.isDown(now) {
+		return false
+	}
+	first := slices.MinFunc(failing, func(a, b *dwmon.Failing) int { return cmp.Compare(a.Since, b.Since) }).Since
+	return s.fetched < first && now-first < (sourceWithin+time.Minute).Microseconds()
 }
 
 // untried says whether checkers that fail were not tried again since a time.
@@ -166,7 +190,7 @@ func (d *detector) isBack(name string, s *source, i *dwmon.IncidentState) bool {
 	if d.revived[name] <= i.OpenedAt {
 		d.revived[name] = d.now
 	}
-	return !s.untried(d.revived[name]) || d.now-d.revived[name] >= sourceWithin.Microseconds()
+	return !s.untried(d.revived[name]) || d.now-d.revived[name] >= backWithin.Microseconds()
 }
 
 func (d *detector) bySource() map[string]*source {

@@ -66,6 +66,8 @@ func TestDetect(t *testing.T) {
 		{"a source of one checker is that checker", []dwmon.FetchState{failing(3, down, long, recent)}, nil, "+checkerc0"},
 		{"all of a source failed, for the third time one", []dwmon.FetchState{failing(3, down, long, recent), failing(2, down, long, recent)}, nil, "+checkerc0 +sourceA"},
 		{"all of a source failed once, and take long to fail", []dwmon.FetchState{failing(1, down, ago(4*time.Minute), recent), failing(1, down, ago(4*time.Minute), recent)}, nil, "+sourceA"},
+		{"one had an answer just before, and the rest fail for the third time: it is not known yet", []dwmon.FetchState{failing(3, down, ago(130*time.Second), recent), failing(3, down, ago(130*time.Second), recent), well(ago(140 * time.Second))}, nil, ""},
+		{"one has an answer since: they fail for themselves", []dwmon.FetchState{failing(3, down, ago(130*time.Second), recent), failing(3, down, ago(130*time.Second), recent), well(ago(120 * time.Second))}, nil, "+checkerc0 +checkerc1"},
 		{"all failed, but for faults of their own", []dwmon.FetchState{failing(3, wrong, long, recent), failing(3, wrong, long, recent)}, nil, "+checkerc0 +checkerc1"},
 		{"one of a source answers", []dwmon.FetchState{failing(2, down, long, recent), failing(2, down, long, recent), well(recent)}, nil, ""},
 		{"one that was tried long ago does not count", []dwmon.FetchState{failing(3, down, long, recent), failing(2, down, long, recent), well(long)}, nil, "+checkerc0 +sourceA"},
@@ -98,8 +100,8 @@ func TestASourceIsBackWhenAllWereTriedAgainOrForgivenTheirTime(t *testing.T) {
 	if got := look(now + 2*60e6); got != "" {
 		t.Errorf("two minutes later: %q", got)
 	}
-	if got := look(now + 3*60e6); got != "-9" {
-		t.Errorf("after three minutes: %q", got)
+	if got := look(now + 6*60e6); got != "-9" {
+		t.Errorf("after six minutes: %q", got)
 	}
 	clear(revived)
 	look(now)

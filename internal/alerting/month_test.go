@@ -375,7 +375,7 @@ func (a *alertModel) tellOne(m *month, route dwmon.Route, c *dwmon.Checker, l *m
 	news := n.catchUp && route.CatchUp != dwmon.CatchUpAll
 	if n.told[h] == 0 {
 		switch {
-		case n.closed != 0 && (silenced || news):
+		case n.closed != 0 && (silenced || news && !n.inTime):
 			n.told[h] = -1
 			return
 		case silenced, news && behind, news && route.CatchUp == dwmon.CatchUpNone && !n.inTime:

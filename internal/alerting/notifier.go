@@ -114,7 +114,7 @@ func (n *Notifier) Step(ctx context.Context, look Look) (next time.Time, err err
 		return next, err
 	}
 	told := false
-	for {
+	for tries := 0; ; {
 		tellings, at, err := n.due(ctx, &world, look)
 		if err != nil {
 			return next, err
@@ -128,7 +128,8 @@ func (n *Notifier) Step(ctx context.Context, look Look) (next time.Time, err err
 			}
 			return next, nil
 		}
-		if err := n.opts.Store.Tell(ctx, *tellings); errors.Is(err, dwmon.ErrTold) {
+		if err := n.opts.Store.Tell(ctx, *tellings); errors.Is(err, dwmon.ErrTold) && tries < 3 {
+			tries++ // somebody else tells, too: look again
 			continue
 		} else if err != nil {
 			return next, fmt.Errorf("store notices: %w", err)
@@ -170,7 +171,7 @@ func (n *Notifier) due(ctx context.Context, world *World, look Look) (*dwmon.Tel
 	if err != nil {
 		return nil, 0, fmt.Errorf("look at the incidents: %w", err)
 	}
-	silences, err := n.opts.Store.Silences(ctx, false)
+	silences, err := n.opts.Store.SilencesOf(ctx, look.Now.UnixMicro())
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the silences: %w", err)
 	}

@@ -192,7 +192,7 @@ func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
 		return true
 	}
 	for _, route := range s.Routes {
-		if route.CatchUp != dwmon.CatchUpDigest || !route.Notices || c.Bad == 0 && !route.Unknown {
+		if route.CatchUp != dwmon.CatchUpDigest || !route.Notices || c.Bad == 0 && !route.Unknown || l.toldOf(c, route.Handler) {
 			continue
 		}
 		n := w.words(route.Handler, &s, notice.Data{
@@ -202,6 +202,15 @@ func (w *writer) catchUp(c *dwmon.CatchUp) (done bool) {
 		w.told.Deliveries = append(w.told.Deliveries, dwmon.NoticeDelivery{Handler: route.Handler, CheckerID: w.laneOf(route.Handler, c.CheckerID), Notice: n})
 	}
 	return true
+}
+
+// toldOf says that the handler knows of an incident that was open before what was
+// made up for, and still is: a digest would tell of it at every run of `once` that
+// comes more than five minutes after the last.
+func (l *looker) toldOf(c *dwmon.CatchUp, handler string) bool {
+	return slices.ContainsFunc(l.situation.Incidents, func(i dwmon.IncidentState) bool {
+		return i.CheckerID == c.CheckerID && i.Closed == nil && i.Opened < c.From && i.Told[handler].Told > 0
+	})
 }
 
 // laneOf is the lane of a checker's notices: none for a handler that groups.
@@ -231,12 +240,19 @@ func (l *looker) state(checkerID int64) dwmon.State {
 	return state
 }
 
+// correctionWaits is for how long a correction, and those behind it, wait for a
+// checker that nobody knows.
+const correctionWaits = 10 * time.Minute
+
 // corrections tells of corrected verdicts those who ask for it: what one look finds
 // of a checker in one notice, for late rows come together.
 func (w *writer) corrections() error {
 	byChecker := map[string][]dwmon.Correction{}
 	var names []string
 	for _, c := range w.looker.situation.Corrections {
+		if _, known := w.looker.world.Subjects[c.CheckerName]; !known && w.looker.now-c.At < correctionWaits.Microseconds() {
+			break // at a start it may be known in a moment
+		}
 		if byChecker[c.CheckerName] == nil {
 			names = append(names, c.CheckerName)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/config"
@@ -59,8 +60,10 @@ func (o *Options) now() time.Time {
 // assembly is the parts that Run and Once share. Its parts are closed in the
 // reverse order of their making, all of them, whatever fails.
 type assembly struct {
-	opts    Options
-	cfg     *config.Config
+	opts Options
+	cfg  *config.Config
+	// shared is cfg for goroutines that go on while it is replaced.
+	shared  atomic.Pointer[config.Config]
 	log     *slog.Logger
 	lock    *sqlite.Lock
 	runDir  string
@@ -101,6 +104,7 @@ func (a *assembly) close(ctx context.Context) error {
 // the checkers' last good texts.
 func assemble(ctx context.Context, o Options) (_ *assembly, err error) {
 	a := &assembly{opts: o, cfg: o.Config, log: o.Log}
+	a.shared.Store(o.Config)
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -175,7 +179,7 @@ func (a *assembly) startHost(ctx context.Context) error {
 }
 
 // redact is given to parts that outlive a reload of the configuration.
-func (a *assembly) redact(text string) string { return a.cfg.Redact(text) }
+func (a *assembly) redact(text string) string { return a.shared.Load().Redact(text) }
 
 // route resolves the configuration against the plugins. Those that it names are
 // waited for: each has its own time to say what it is. The others are waited for
@@ -233,6 +237,7 @@ func (a *assembly) newDeliverer(observe func(string, dwmon.DeliveryState, time.D
 // retention is how long things are kept.
 func (a *assembly) retention() dwmon.Retention {
 	r := dwmon.DefaultRetention
-	r.Keep, r.KeepGood = a.cfg.History.Keep, a.cfg.History.KeepGood
+	h := &a.shared.Load().History
+	r.Keep, r.KeepGood = h.Keep, h.KeepGood
 	return r
 }

@@ -298,6 +298,7 @@ func (d *daemon) reload(ctx context.Context) {
 			cfg.DB, cfg.Listen, cfg.Plugins, cfg.Strict = d.cfg.DB, d.cfg.Listen, d.cfg.Plugins, d.cfg.Strict
 		}
 		d.cfg = cfg
+		d.shared.Store(cfg)
 		d.catalog.configure(cfg, time.Now())
 	}
 	if err := d.host.Rescan(); err != nil {

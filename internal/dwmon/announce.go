@@ -62,7 +62,7 @@ func (a Announcing) caughtUp() bool {
 }
 
 // passed says that the incident was over before it was worth telling.
-func (a Announcing) passed() bool { return a.caughtUp() }
+func (a Announcing) passed() bool { return a.caughtUp() && !a.InTime }
 
 // waits says that it is too early to tell.
 func (a Announcing) waits() bool {

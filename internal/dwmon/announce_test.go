@@ -31,6 +31,7 @@ func TestNextNotice(t *testing.T) {
 		{"it began and ended within a silence", Announcing{Incident: over, Hidden: true}, "", true},
 		{"caught up, and everything is wanted", Announcing{Incident: caughtOver, CatchUp: CatchUpAll}, NoticeOpened, false},
 		{"caught up and over: the digest tells", Announcing{Incident: caughtOver, CatchUp: CatchUpDigest}, "", true},
+		{"caught up, seen in time, and over by now", Announcing{Incident: caughtOver, CatchUp: CatchUpDigest, InTime: true}, NoticeOpened, false},
 		{"caught up, and not all of it yet", Announcing{Incident: caught, CatchUp: CatchUpDigest, Behind: true}, "", false},
 		{"caught up, and it lasts", Announcing{Incident: caught, CatchUp: CatchUpDigest}, NoticeOpened, false},
 		{"caught up, it lasts, and only what is in time is wanted", Announcing{Incident: caught, CatchUp: CatchUpNone}, "", false},

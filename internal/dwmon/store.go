@@ -122,7 +122,8 @@ type Tx interface {
 	// CloseIncident ends one: closed is a minute, closedAt microseconds since the
 	// epoch.
 	CloseIncident(id, closed, closedAt int64, end IncidentEnd) error
-	// Silences gives those that are not over.
+	// Silences gives those that are not over, or may cover a minute that is judged only
+	// now.
 	Silences() ([]Silence, error)
 	// AddCatchUp stores what was made up for, to be told as a digest.
 	AddCatchUp(c CatchUp) error

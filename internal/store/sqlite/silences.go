@@ -37,12 +37,26 @@ func (db *DB) Silences(ctx context.Context, includeEnded bool) (silences []dwmon
 // selectSilences gives those that are not over at a time.
 const selectSilences = "SELECT " + silenceColumns + " FROM silences WHERE NOT coalesce(" + silenceOver + ", 0) ORDER BY id"
 
+// caughtUpWithin is how old a minute may be that is still judged, in microseconds: a
+// silence over it holds, though it is over by now.
+const caughtUpWithin = dwmon.MaxRewind * 60 * 1_000_000
+
+// SilencesOf gives those that are not over, or that may cover a minute that is
+// judged only now.
+func (db *DB) SilencesOf(ctx context.Context, now int64) (silences []dwmon.Silence, err error) {
+	err = db.read(ctx, func(c *conn) error {
+		silences, err = loadSilences(c, selectSilences, now-caughtUpWithin)
+		return err
+	})
+	return silences, err
+}
+
 // Silences is dwmon.Tx's.
 func (tx *Tx) Silences() ([]dwmon.Silence, error) {
 	if tx.done {
 		return nil, errTxDone
 	}
-	silences, err := loadSilences(tx.conn, selectSilences, tx.db.now())
+	silences, err := loadSilences(tx.conn, selectSilences, tx.db.now()-caughtUpWithin)
 	return silences, tx.fail(err)
 }
 
