@@ -72,7 +72,7 @@ func (tx *Tx) closeForgotten(checkerID int64, name string) error {
 	now := tx.db.now()
 	second := floorSeconds(now)
 	var told []dwmon.NoticeDelivery
-	for r, err := range tx.query(`SELECT `+incidentColumns+`, h.name FROM `+incidentTables+`
+	for r, err := range tx.query(`SELECT `+incidentColumns+`, h.name FROM incidents i
 		JOIN announcements a ON a.incident_id = i.id AND a.told > 0 AND a.ended = 0 JOIN handlers h ON h.id = a.handler_id
 		WHERE i.checker_id = ? AND i.finished = 0 ORDER BY i.id`, checkerID) {
 		if err != nil {

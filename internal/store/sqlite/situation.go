@@ -10,15 +10,15 @@ import (
 	"github.com/dwmon/dwmon/internal/dwmon"
 )
 
-// incidentColumns are those that readIncident reads; the table is i, the lines are
-// l, the checkers c.
-const incidentColumns = `i.id, i.subject, i.checker_id, c.name, i.line_id, coalesce(l.position, 0), l.identity, i.source,
+// incidentColumns are those that readIncident reads; the table is i. Names are looked
+// up one by one: a join would scan their tables while a connection still holds the
+// planner's statistics of a time when they were almost empty.
+const incidentColumns = `i.id, i.subject, i.checker_id, (SELECT c.name FROM checkers c WHERE c.id = i.checker_id), i.line_id,
+	coalesce((SELECT l.position FROM lines l WHERE l.id = i.line_id), 0), (SELECT l.identity FROM lines l WHERE l.id = i.line_id), i.source,
 	i.opened, i.opened_at, i.catch_up, i.cause, i.checkers, i.closed, i.closed_at, i.ended, i.ack_by, i.ack_comment, i.ack_at, i.ack_until`
 
 // lagColumn is FetchState.Lag of a checker c.
 const lagColumn = "max(coalesce(c.fetched - c.fetched_reach, 0), 0)"
-
-const incidentTables = `incidents i LEFT JOIN checkers c ON c.id = i.checker_id LEFT JOIN lines l ON l.id = i.line_id`
 
 func readIncident(r row) dwmon.Incident {
 	i := dwmon.Incident{
@@ -50,19 +50,19 @@ func (db *DB) Situation(ctx context.Context) (s dwmon.Situation, err error) {
 func liveIncidents(c *conn) ([]dwmon.IncidentState, error) {
 	var states []dwmon.IncidentState
 	at := map[int64]int{}
-	for r, err := range c.query(`SELECT ` + incidentColumns + `, c.settled,
+	for r, err := range c.query(`SELECT ` + incidentColumns + `, (SELECT c.settled FROM checkers c WHERE c.id = i.checker_id),
 		i.catch_up = 0 OR EXISTS (SELECT 1 FROM verdicts v WHERE v.checker_id = i.checker_id AND v.line_id = i.line_id
 			AND v.minute > i.opened AND v.minute <= coalesce(i.closed, 9223372036854775807) AND v.status = CASE i.subject WHEN 'checker' THEN 3 ELSE 2 END AND v.catch_up = 0),
-		` + lagColumn + `
-		FROM ` + incidentTables + ` WHERE i.finished = 0 ORDER BY i.id`) {
+		(SELECT ` + lagColumn + ` FROM checkers c WHERE c.id = i.checker_id)
+		FROM incidents i INDEXED BY incidents_live WHERE i.finished = 0 ORDER BY i.id`) {
 		if err != nil {
 			return nil, err
 		}
 		at[r.int(0)] = len(states)
 		states = append(states, dwmon.IncidentState{Incident: readIncident(r), Told: map[string]dwmon.Announcement{}, Settled: r.intp(20), InTime: r.bool(21), Lag: r.int(22)})
 	}
-	for r, err := range c.query(`SELECT a.incident_id, h.name, a.told, a.told_at, a.next, a.ended
-		FROM incidents i JOIN announcements a ON a.incident_id = i.id JOIN handlers h ON h.id = a.handler_id WHERE i.finished = 0`) {
+	for r, err := range c.query(`SELECT a.incident_id, (SELECT h.name FROM handlers h WHERE h.id = a.handler_id), a.told, a.told_at, a.next, a.ended
+		FROM incidents i INDEXED BY incidents_live CROSS JOIN announcements a WHERE a.incident_id = i.id AND i.finished = 0`) {
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func liveIncidents(c *conn) ([]dwmon.IncidentState, error) {
 
 func catchUps(c *conn) (all []dwmon.CatchUp, err error) {
 	for r, err := range c.query(`SELECT u.id, u.checker_id, c.name, u.from_minute, u.to_minute, u.checks, u.bad, u.unknown, u.last_bad, c.settled, ` + lagColumn + `
-		FROM catch_ups u JOIN checkers c ON c.id = u.checker_id ORDER BY u.id`) {
+		FROM catch_ups u CROSS JOIN checkers c WHERE c.id = u.checker_id ORDER BY u.id`) {
 		if err != nil {
 			return nil, err
 		}
@@ -220,7 +220,7 @@ func (db *DB) Incidents(ctx context.Context, checker string, ended bool, limit i
 	where := " WHERE 1"
 	var args []any
 	if checker != "" {
-		where, args = where+" AND c.name = ?", append(args, checker)
+		where, args = where+" AND i.checker_id = (SELECT id FROM checkers WHERE name = ?)", append(args, checker)
 	}
 	if !ended {
 		where += " AND i.finished = 0 AND i.closed IS NULL"
@@ -229,7 +229,7 @@ func (db *DB) Incidents(ctx context.Context, checker string, ended bool, limit i
 		limit = -1
 	}
 	err = db.read(ctx, func(c *conn) error {
-		for r, err := range c.query("SELECT "+incidentColumns+" FROM "+incidentTables+where+" ORDER BY i.id DESC LIMIT ?", append(args, limit)...) {
+		for r, err := range c.query("SELECT "+incidentColumns+" FROM incidents i"+where+" ORDER BY i.id DESC LIMIT ?", append(args, limit)...) {
 			if err != nil {
 				return err
 			}
