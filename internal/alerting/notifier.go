@@ -33,7 +33,7 @@ type Notifier struct {
 	revived map[string]int64
 }
 
-// New gives a Notifier for a world, which SetSubjects may change.
+// New gives a Notifier for a world, which SetWorld may change.
 func New(opts Options, world World) *Notifier {
 	opts.Log = cmp.Or(opts.Log, slog.Default())
 	if opts.Redact == nil {
@@ -45,10 +45,10 @@ func New(opts Options, world World) *Notifier {
 	return &Notifier{opts: opts, world: world, wakes: make(chan struct{}, 1), revived: map[string]int64{}}
 }
 
-// SetSubjects replaces the checkers.
-func (n *Notifier) SetSubjects(subjects map[string]Subject) {
+// SetWorld replaces checkers and handlers. Nobody changes what is in it afterwards.
+func (n *Notifier) SetWorld(world World) {
 	n.mu.Lock()
-	n.world.Subjects = subjects
+	n.world = world
 	n.mu.Unlock()
 	n.Wake()
 }

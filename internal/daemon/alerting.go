@@ -14,7 +14,13 @@ func (a *assembly) newNotifier(ctx context.Context, wake func()) (*alerting.Noti
 	if err != nil {
 		return nil, err
 	}
-	world := alerting.World{Subjects: a.subjects(a.catalog.jobs(a.routing)), Handlers: map[string]alerting.Handler{}}
+	opts := alerting.Options{Store: a.db, Installation: installation, Wake: wake, Redact: a.redact, Log: a.log}
+	return alerting.New(opts, a.world(a.catalog.jobs(a.routing))), nil
+}
+
+// world is what notices hang on beside the store.
+func (a *assembly) world(jobs []*engine.Job) alerting.World {
+	world := alerting.World{Subjects: a.subjects(jobs), Handlers: map[string]alerting.Handler{}}
 	for name, h := range a.routing.handlers {
 		told := alerting.Handler{Route: h.route, Template: a.template("handler "+name, h.Template.Summary, h.Template.Body)}
 		if h.Group != nil {
@@ -22,7 +28,7 @@ func (a *assembly) newNotifier(ctx context.Context, wake func()) (*alerting.Noti
 		}
 		world.Handlers[name] = told
 	}
-	return alerting.New(alerting.Options{Store: a.db, Installation: installation, Wake: wake, Redact: a.redact, Log: a.log}, world), nil
+	return world
 }
 
 // subjects are the checkers as notices need them.

@@ -203,7 +203,14 @@ func (a *assembly) route(ctx context.Context, patience time.Duration) error {
 			return fmt.Errorf("ask the plugins what they are: %w", err)
 		}
 	}
-	r := newRouting(a.cfg, a.host)
+	remembered, err := a.db.HandlerWants(ctx)
+	if err != nil {
+		return err
+	}
+	r := newRouting(a.cfg, a.host, remembered)
+	if err := a.db.SaveHandlerWants(ctx, r.wants); err != nil {
+		return err
+	}
 	for _, fault := range r.faults {
 		a.log.Warn("the configuration cannot be served as it is", "fault", fault)
 	}

@@ -274,7 +274,7 @@ func (d *daemon) follow(ctx context.Context) error {
 		}
 		jobs := d.catalog.jobs(d.routing)
 		d.engines.Load().SetJobs(jobs)
-		d.notifier.Load().SetSubjects(d.subjects(jobs))
+		d.notifier.Load().SetWorld(d.world(jobs))
 		d.metrics.keep(d.catalog.names())
 		if again > 0 {
 			settle.Reset(again)

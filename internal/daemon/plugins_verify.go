@@ -64,7 +64,7 @@ func VerifyPlugins(ctx context.Context, o Options, names []string) ([]Finding, e
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{cfg: o.Config, host: host, routing: newRouting(o.Config, host)}
+	v := &verification{cfg: o.Config, host: host, routing: newRouting(o.Config, host, nil)}
 	v.lockFile()
 	for _, name := range names {
 		if !slices.ContainsFunc(plugins, func(p pluginhost.Plugin) bool { return p.Name == name }) {

@@ -26,9 +26,13 @@ type routing struct {
 	plugins []pluginhost.Plugin
 
 	handlers map[string]handler // by the name in the configuration
-	order    []string           // of the handlers
-	purger   dwmon.Purger
-	specs    map[string]pluginhost.InstanceSpec // in use, by plugin and settings
+	// wants are what the plugins of handlers want, as they say now, remembered what
+	// they said last: a plugin that is not there for a while is told then what it
+	// would have been told.
+	wants, remembered map[string]dwmon.HandlerWants
+	order             []string // of the handlers
+	purger            dwmon.Purger
+	specs             map[string]pluginhost.InstanceSpec // in use, by plugin and settings
 	// faults are what is wrong with the configuration as a whole, for people.
 	faults []string
 	// awaits says that a checker hangs on plugins that have not said yet what they
@@ -70,8 +74,11 @@ func namedPlugins(cfg *config.Config) []string {
 const defaultHandler = "log"
 
 // newRouting resolves handlers and purger with what is known of the plugins.
-func newRouting(cfg *config.Config, host *pluginhost.Host) *routing {
-	r := &routing{cfg: cfg, host: host, plugins: host.Offered(), handlers: map[string]handler{}, specs: map[string]pluginhost.InstanceSpec{}}
+func newRouting(cfg *config.Config, host *pluginhost.Host, remembered map[string]dwmon.HandlerWants) *routing {
+	r := &routing{
+		cfg: cfg, host: host, plugins: host.Offered(), handlers: map[string]handler{}, specs: map[string]pluginhost.InstanceSpec{},
+		wants: map[string]dwmon.HandlerWants{}, remembered: remembered,
+	}
 	for _, h := range r.configured() {
 		r.addHandler(h)
 	}
@@ -103,13 +110,9 @@ func (r *routing) configured() []config.Handler {
 
 func (r *routing) addHandler(h config.Handler) {
 	route := dwmon.Route{Handler: h.Name, On: h.On, CatchUp: h.CatchUp, Corrections: h.Corrections}
-	if p := r.need(h.Plugin, pluginhost.CheckHandler, "handler "+h.Name); p != nil {
-		route.On = cmp.Or(route.On, p.DefaultOn)
-		route.Unknown, route.Notices = slices.Contains(p.Statuses, dwmon.Unknown), p.Notices
-		if !p.Notices && (h.Corrections || h.Group != nil) {
-			r.faults = append(r.faults, fmt.Sprintf("handler %s: plugin %s takes no notices: `group` and `corrections` do nothing", h.Name, h.Plugin))
-		}
-	}
+	wants := r.wantsOf(h)
+	route.On = cmp.Or(route.On, wants.On)
+	route.Unknown, route.Notices = wants.Unknown, wants.Notices
 	route.On = cmp.Or(route.On, dwmon.OnEvery)
 	if h.Unknown != nil {
 		route.Unknown = *h.Unknown
@@ -117,6 +120,24 @@ func (r *routing) addHandler(h config.Handler) {
 	route.CatchUp = cmp.Or(route.CatchUp, route.On.CatchUp())
 	r.handlers[h.Name] = handler{Handler: h, route: route, serves: r.host.CheckHandler(r.spec(h.Plugin, h.Settings, 0))}
 	r.order = append(r.order, h.Name)
+}
+
+// wantsOf is what the plugin of a handler wants; what it said last where it is not
+// there, or does not answer.
+func (r *routing) wantsOf(h config.Handler) (wants dwmon.HandlerWants) {
+	p := r.need(h.Plugin, pluginhost.CheckHandler, "handler "+h.Name)
+	if p == nil || len(p.Kinds) == 0 {
+		if before := r.remembered[h.Name]; before.Plugin == h.Plugin {
+			return before
+		}
+		return wants
+	}
+	if !p.Notices && (h.Corrections || h.Group != nil) {
+		r.faults = append(r.faults, fmt.Sprintf("handler %s: plugin %s takes no notices: `group` and `corrections` do nothing", h.Name, h.Plugin))
+	}
+	wants = dwmon.HandlerWants{Plugin: h.Plugin, On: p.DefaultOn, Unknown: slices.Contains(p.Statuses, dwmon.Unknown), Notices: p.Notices}
+	r.wants[h.Name] = wants
+	return wants
 }
 
 // need notes where a plugin that the configuration names cannot do its work.

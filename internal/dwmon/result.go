@@ -125,6 +125,15 @@ func (o On) CatchUp() CatchUpPolicy {
 	return CatchUpDigest
 }
 
+// HandlerWants is what the plugin of a handler says that it wants, as far as the
+// configuration does not say otherwise.
+type HandlerWants struct {
+	Plugin  string `json:"plugin"`
+	On      On     `json:"on"`
+	Unknown bool   `json:"unknown"`
+	Notices bool   `json:"notices"`
+}
+
 // Route is one handler that a checker's results may go to.
 type Route struct {
 	// Handler is the handler's name in the configuration.
