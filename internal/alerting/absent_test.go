@@ -13,7 +13,7 @@ func TestTheEndWaitsForAHandlerThatIsNotConfigured(t *testing.T) {
 	opened := dwmon.FloorMinute(now / 1e6)
 	i := dwmon.IncidentState{
 		Incident: dwmon.Incident{ID: 1, Subject: dwmon.SubjectCount, Checker: "orders", CheckerID: 1, Opened: opened, OpenedAt: now},
-		Told:     map[string]dwmon.Announcement{"pager": {Told: 1, At: now, Next: now}},
+		Told:     map[string]dwmon.Announcement{"pager": {Told: 1, At: now}},
 	}
 	subject := Subject{Checker: &dwmon.Checker{Name: "orders"}, Zone: time.UTC, Alert: dwmon.DefaultAlertRule}
 	look := func() *looker {

@@ -20,6 +20,8 @@ type World struct {
 	Subjects map[string]Subject
 	// Handlers are all that are configured, by name.
 	Handlers map[string]Handler
+	// Alert is the rule of what is about no checker.
+	Alert dwmon.AlertRule
 }
 
 // Handler is a configured check handler as notices need it.
@@ -121,6 +123,7 @@ func (l *looker) mayReturn(i *dwmon.IncidentState) bool {
 func (l *looker) announce(i *dwmon.IncidentState, handler string, route dwmon.Route, before dwmon.Announcement) (done bool) {
 	a := dwmon.Announcing{
 		Incident: &i.Incident, Before: before, Now: l.now, Hidden: l.hidden(i, handler), Behind: l.behind(i), InTime: i.InTime, CatchUp: route.CatchUp,
+		Rule: l.rule(i),
 	}
 	for {
 		kind, done := a.NextNotice()
@@ -129,7 +132,7 @@ func (l *looker) announce(i *dwmon.IncidentState, handler string, route dwmon.Ro
 		}
 		if kind == "" {
 			if i.Closed == nil {
-				l.wake(a.Before.Next)
+				l.wake(a.Before.Next(a.Rule))
 			}
 			return done
 		}
@@ -140,19 +143,26 @@ func (l *looker) announce(i *dwmon.IncidentState, handler string, route dwmon.Ro
 // act notes what is to be told, and gives what was told then.
 func (l *looker) act(i *dwmon.IncidentState, handler string, kind dwmon.NoticeKind, before dwmon.Announcement) dwmon.Announcement {
 	a := action{handler: handler, kind: kind, incident: i, before: before, at: i.OpenedAt, minute: i.Opened}
-	rule := dwmon.DefaultAlertRule
 	if s, known := l.world.Subjects[i.Checker]; known && i.Checker != "" {
-		a.subject, rule = &s, s.Alert
+		a.subject = &s
 	}
 	switch kind {
 	case dwmon.NoticeRecovered:
 		a.at, a.minute = i.ClosedAt, *i.Closed
 	case dwmon.NoticeRepeated:
-		a.at, a.minute = before.Next, l.now/1e6
+		a.at, a.minute = before.Next(l.rule(i)), l.now/1e6
 	}
-	a.after = before.After(kind, rule, l.now)
+	a.after = before.After(kind, l.now)
 	l.actions = append(l.actions, a)
 	return a.after
+}
+
+// rule is that of the incident's checker; that of dwmon.yaml where it is about none.
+func (l *looker) rule(i *dwmon.IncidentState) dwmon.AlertRule {
+	if s, known := l.world.Subjects[i.Checker]; known {
+		return s.Alert
+	}
+	return l.world.Alert
 }
 
 // wake asks for another look at a time, microseconds since the epoch; 0: never.

@@ -20,7 +20,7 @@ func (a *assembly) newNotifier(ctx context.Context, wake func()) (*alerting.Noti
 
 // world is what notices hang on beside the store.
 func (a *assembly) world(jobs []*engine.Job) alerting.World {
-	world := alerting.World{Subjects: a.subjects(jobs), Handlers: map[string]alerting.Handler{}}
+	world := alerting.World{Subjects: a.subjects(jobs), Handlers: map[string]alerting.Handler{}, Alert: a.cfg.Alert}
 	for name, h := range a.routing.handlers {
 		told := alerting.Handler{Route: h.route, Template: a.template("handler "+name, h.Template.Summary, h.Template.Body)}
 		if h.Group != nil {

@@ -4,10 +4,10 @@ import "time"
 
 // Announcement is what a handler was told of an incident.
 type Announcement struct {
-	// Told is how often it was told that the incident is open, At when last and Next
-	// when again, microseconds since the epoch; Next is 0 for never.
-	Told     int
-	At, Next int64
+	// Told is how often it was told that the incident is open, At when last,
+	// microseconds since the epoch.
+	Told int
+	At   int64
 	// Ended: it was told of the end, or need not be.
 	Ended bool
 }
@@ -16,6 +16,7 @@ type Announcement struct {
 type Announcing struct {
 	Incident *Incident
 	Before   Announcement
+	Rule     AlertRule
 	// Now is microseconds since the epoch.
 	Now int64
 	// Hidden says that a silence, or trouble that explains this one, covers it.
@@ -49,10 +50,16 @@ func (a Announcing) NextNotice() (kind NoticeKind, done bool) {
 		return "", false
 	case a.Before.Told == 0:
 		return NoticeOpened, false
-	case a.Before.Next != 0 && a.Before.Next <= a.Now && !a.Incident.Ack.Holds(a.Now):
+	case a.again() && !a.Incident.Ack.Holds(a.Now):
 		return NoticeRepeated, false
 	}
 	return "", false
+}
+
+// again says that it is time to repeat what was told.
+func (a Announcing) again() bool {
+	next := a.Before.Next(a.Rule)
+	return next != 0 && next <= a.Now
 }
 
 // caughtUp says that the incident came up while the checker was made up for, and
@@ -70,17 +77,24 @@ func (a Announcing) waits() bool {
 }
 
 // After is the announcement once the notice is told.
-func (a Announcement) After(kind NoticeKind, rule AlertRule, now int64) Announcement {
+func (a Announcement) After(kind NoticeKind, now int64) Announcement {
 	if kind == NoticeRecovered {
 		a.Ended = true
 		return a
 	}
 	a.Told++
-	a.At, a.Next = now, 0
-	if wait := rule.RepeatAfter(a.Told); wait > 0 {
-		a.Next = now + wait.Microseconds()
-	}
+	a.At = now
 	return a
+}
+
+// Next is when what was told is to be told again by a rule, microseconds since the
+// epoch; 0: never. It is the rule of now that counts, not the one of then.
+func (a Announcement) Next(rule AlertRule) int64 {
+	wait := rule.RepeatAfter(a.Told)
+	if a.Told == 0 || wait == 0 {
+		return 0
+	}
+	return a.At + wait.Microseconds()
 }
 
 // IncidentState is an incident that is not finished with, and what decides about

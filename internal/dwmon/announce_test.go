@@ -10,7 +10,8 @@ func TestNextNotice(t *testing.T) {
 	open, over := &Incident{Opened: 60}, &Incident{Opened: 60, Closed: &closed}
 	caught, caughtOver := &Incident{Opened: 60, CatchUp: true}, &Incident{Opened: 60, CatchUp: true, Closed: &closed}
 	acked := &Incident{Opened: 60, Ack: &Ack{Until: 2000}}
-	told := Announcement{Told: 1, Next: 1000}
+	told := Announcement{Told: 1}
+	rule := AlertRule{Repeat: 1000 * time.Microsecond}
 	for _, tt := range []struct {
 		name string
 		a    Announcing
@@ -37,7 +38,7 @@ func TestNextNotice(t *testing.T) {
 		{"caught up, it lasts, and only what is in time is wanted", Announcing{Incident: caught, CatchUp: CatchUpNone}, "", false},
 		{"caught up, and then seen in time", Announcing{Incident: caught, CatchUp: CatchUpNone, InTime: true}, NoticeOpened, false},
 	} {
-		if kind, done := tt.a.NextNotice(); kind != tt.kind || done != tt.done {
+		if kind, done := func() (NoticeKind, bool) { tt.a.Rule = rule; return tt.a.NextNotice() }(); kind != tt.kind || done != tt.done {
 			t.Errorf("%s: %q, done %v", tt.name, kind, done)
 		}
 	}
@@ -45,15 +46,18 @@ func TestNextNotice(t *testing.T) {
 
 func TestAnAnnouncementIsRepeatedLaterAndLater(t *testing.T) {
 	rule := AlertRule{Repeat: time.Minute, Growth: 2}
-	a := Announcement{}.After(NoticeOpened, rule, 0)
-	if a != (Announcement{Told: 1, Next: 60e6}) {
-		t.Errorf("at first %+v", a)
+	if next := (Announcement{}).Next(rule); next != 0 {
+		t.Errorf("before it was told: %d", next)
 	}
-	a = a.After(NoticeRepeated, rule, 60e6)
-	if a != (Announcement{Told: 2, At: 60e6, Next: 180e6}) {
-		t.Errorf("then %+v", a)
+	a := Announcement{}.After(NoticeOpened, 5)
+	if a != (Announcement{Told: 1, At: 5}) || a.Next(rule) != 60e6+5 {
+		t.Errorf("at first %+v, next %d", a, a.Next(rule))
 	}
-	if a = a.After(NoticeRecovered, rule, 100e6); !a.Ended || a.Told != 2 {
+	a = a.After(NoticeRepeated, 60e6)
+	if a != (Announcement{Told: 2, At: 60e6}) || a.Next(rule) != 180e6 || a.Next(AlertRule{}) != 0 {
+		t.Errorf("then %+v, next %d", a, a.Next(rule))
+	}
+	if a = a.After(NoticeRecovered, 100e6); !a.Ended || a.Told != 2 {
 		t.Errorf("at the end %+v", a)
 	}
 }

@@ -87,7 +87,6 @@ type toldRecord struct {
 	Handler string       `json:"handler"`
 	Times   int          `json:"times"`
 	Last    *json.Number `json:"last_epoch"`
-	Next    *json.Number `json:"next_epoch"`
 	Ended   bool         `json:"ended"`
 }
 
@@ -96,11 +95,7 @@ func (r IncidentRecord) MarshalJSON() ([]byte, error) {
 	told := []toldRecord{}
 	for _, name := range slices.Sorted(maps.Keys(r.Told)) {
 		if a := r.Told[name]; a.Told > 0 {
-			next := a.Next
-			if a.Ended {
-				next = 0
-			}
-			told = append(told, toldRecord{name, a.Told, secondsUnlessZero(a.At), secondsUnlessZero(next), a.Ended})
+			told = append(told, toldRecord{name, a.Told, secondsUnlessZero(a.At), a.Ended})
 		}
 	}
 	var index *int

@@ -22,7 +22,7 @@ func TestAnnouncementsOfSomeIncidents(t *testing.T) {
 			Handler: handler, Notice: dwmon.Notice{Kind: dwmon.NoticeOpened}, Marks: []dwmon.Mark{{Incident: incident, Before: before, After: after}},
 		}}}))
 	}
-	first, second := dwmon.Announcement{Told: 1, At: 7, Next: 9}, dwmon.Announcement{Told: 2, At: 9, Next: 0, Ended: true}
+	first, second := dwmon.Announcement{Told: 1, At: 7}, dwmon.Announcement{Told: 2, At: 9, Ended: true}
 	told("mail", 1, dwmon.Announcement{}, first)
 	told("mail", 1, first, second)
 	told("pager", 1, dwmon.Announcement{}, first)

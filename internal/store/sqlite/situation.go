@@ -61,12 +61,12 @@ func liveIncidents(c *conn) ([]dwmon.IncidentState, error) {
 		at[r.int(0)] = len(states)
 		states = append(states, dwmon.IncidentState{Incident: readIncident(r), Told: map[string]dwmon.Announcement{}, Settled: r.intp(20), InTime: r.bool(21), Lag: r.int(22)})
 	}
-	for r, err := range c.query(`SELECT a.incident_id, (SELECT h.name FROM handlers h WHERE h.id = a.handler_id), a.told, a.told_at, a.next, a.ended
+	for r, err := range c.query(`SELECT a.incident_id, (SELECT h.name FROM handlers h WHERE h.id = a.handler_id), a.told, a.told_at, a.ended
 		FROM incidents i INDEXED BY incidents_live CROSS JOIN announcements a WHERE a.incident_id = i.id AND i.finished = 0`) {
 		if err != nil {
 			return nil, err
 		}
-		states[at[r.int(0)]].Told[r.text(1)] = dwmon.Announcement{Told: int(r.int(2)), At: r.int(3), Next: r.int(4), Ended: r.bool(5)}
+		states[at[r.int(0)]].Told[r.text(1)] = dwmon.Announcement{Told: int(r.int(2)), At: r.int(3), Ended: r.bool(4)}
 	}
 	return states, nil
 }
@@ -171,11 +171,11 @@ func (tx *Tx) mark(handler string, marks []dwmon.Mark) error {
 	for _, m := range marks {
 		var n int64
 		if m.Before == (dwmon.Announcement{}) {
-			n, err = tx.exec(`INSERT INTO announcements (incident_id, handler_id, told, told_at, next, ended) VALUES (?, ?, ?, ?, ?, ?)
-				ON CONFLICT (incident_id, handler_id) DO NOTHING`, m.Incident, handlerID, m.After.Told, m.After.At, m.After.Next, m.After.Ended)
+			n, err = tx.exec(`INSERT INTO announcements (incident_id, handler_id, told, told_at, ended) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (incident_id, handler_id) DO NOTHING`, m.Incident, handlerID, m.After.Told, m.After.At, m.After.Ended)
 		} else {
-			n, err = tx.exec("UPDATE announcements SET told = ?, told_at = ?, next = ?, ended = ? WHERE incident_id = ? AND handler_id = ? AND told = ? AND ended = ?",
-				m.After.Told, m.After.At, m.After.Next, m.After.Ended, m.Incident, handlerID, m.Before.Told, m.Before.Ended)
+			n, err = tx.exec("UPDATE announcements SET told = ?, told_at = ?, ended = ? WHERE incident_id = ? AND handler_id = ? AND told = ? AND ended = ?",
+				m.After.Told, m.After.At, m.After.Ended, m.Incident, handlerID, m.Before.Told, m.Before.Ended)
 		}
 		if err == nil && n == 0 {
 			err = tx.fail(fmt.Errorf("incident %d, handler %s: %w", m.Incident, handler, dwmon.ErrTold))

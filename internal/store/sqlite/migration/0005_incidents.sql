@@ -37,14 +37,13 @@ CREATE INDEX incidents_live ON incidents (id) WHERE finished = 0;
 CREATE INDEX incidents_checker ON incidents (checker_id, opened);
 CREATE INDEX incidents_closed ON incidents (closed_at) WHERE finished = 1;
 
--- Which handler was told of an incident: how often, when last, when again (0:
--- never), and whether of its end.
+-- Which handler was told of an incident: how often, when last, and whether of its
+-- end.
 CREATE TABLE announcements (
   incident_id INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
   handler_id  INTEGER NOT NULL,
   told        INTEGER NOT NULL,
   told_at     INTEGER NOT NULL,
-  next        INTEGER NOT NULL,
   ended       INTEGER NOT NULL,
   PRIMARY KEY (incident_id, handler_id)
 ) WITHOUT ROWID;
