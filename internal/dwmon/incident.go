@@ -206,6 +206,9 @@ type CatchUp struct {
 	Checks, Bad, Unknown int64
 	// LastBad is the minute of the last BAD one; 0 for none.
 	LastBad int64
+	// Down is what was down meanwhile: "dwmon", or "source " and its name; empty where
+	// that is not known.
+	Down string
 	// Settled is the minute through which the checker's walk has settled by now, and Lag
 	// is that of FetchState.
 	Settled *int64

@@ -42,7 +42,10 @@ func (j *judge) turn(tx dwmon.Tx, line *dwmon.LineProgress, streak *dwmon.Streak
 
 // makeUp stores what the verdicts made up for, where there is anything to say.
 func (j *judge) makeUp(tx dwmon.Tx, verdicts []dwmon.Verdict) error {
-	c := dwmon.CatchUp{CheckerID: j.progress.ID}
+	c := dwmon.CatchUp{CheckerID: j.progress.ID, Down: "dwmon"}
+	if j.progress.Failing != nil {
+		c.Down = "source " + j.report.Source
+	}
 	for i := range verdicts {
 		if v := &verdicts[i]; v.CatchUp && !j.old(v.Minute) {
 			c.Add(v.Minute, v.Status)

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +202,24 @@ func TestSilencedResultsAreToldToThoseWhoWantAll(t *testing.T) {
 	want := map[string][]int64{"log": {1, 2, 3, 4}, "pager": {4}, "mail": {3}}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("tellings by handler and minute (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsMadeUpForSaysWhatWasDown(t *testing.T) {
+	b := setup(t)
+	b.pass(noon)
+	b.pass(noon.Add(20 * time.Minute))
+	b.source.Down = true
+	b.engine.Pass(context.Background(), b.job, noon.Add(21*time.Minute), true)
+	b.source.Down = false
+	b.pass(noon.Add(40 * time.Minute))
+	var down []string
+	for _, c := range b.store.Look("orders").CatchUps {
+		down = append(down, fmt.Sprintf("%s: %d of %d", c.Down, c.Bad, c.Checks))
+	}
+	// The last five minutes before a pass are in time.
+	if want := []string{"dwmon: 14 of 14", "source " + b.job.Source.Key + ": 14 of 14"}; !slices.Equal(down, want) {
+		t.Errorf("got %q, want %q", down, want)
 	}
 }
 

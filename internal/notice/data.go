@@ -68,9 +68,6 @@ type Correction struct {
 // CatchUp is what was made up for.
 type CatchUp struct {
 	dwmon.CatchUp
-	// Down is what was down meanwhile: "dwmon", "source AWS"; empty where that is
-	// not known.
-	Down string
 	// State is the checker's state now; empty where it is not known.
 	State dwmon.State
 }

@@ -87,8 +87,8 @@ func drawData(t *rapid.T) Data {
 	if rapid.Bool().Draw(t, "caught up") {
 		d.CatchUp = &CatchUp{dwmon.CatchUp{
 			Checker: text("caught up"), From: anyInt.Draw(t, "from"), To: anyInt.Draw(t, "to"), Checks: anyInt.Draw(t, "n"), Bad: anyInt.Draw(t, "bad"),
-			Unknown: anyInt.Draw(t, "unknown"), LastBad: anyInt.Draw(t, "last bad"),
-		}, text("down"), dwmon.StateGood}
+			Unknown: anyInt.Draw(t, "unknown"), LastBad: anyInt.Draw(t, "last bad"), Down: text("down"),
+		}, dwmon.StateGood}
 	}
 	return d
 }

@@ -23,8 +23,8 @@ func Sample(kind dwmon.NoticeKind, subject dwmon.Subject) Data {
 	case dwmon.NoticeDigest:
 		d.Checker = sampleChecker()
 		d.CatchUp = &CatchUp{CatchUp: dwmon.CatchUp{
-			Checker: d.Checker.Name, From: sampleMinute - 9000, To: sampleMinute - 60, Checks: 150, Bad: 3, LastBad: sampleMinute - 5880,
-		}, Down: "dwmon", State: dwmon.StateGood}
+			Checker: d.Checker.Name, From: sampleMinute - 9000, To: sampleMinute - 60, Checks: 150, Bad: 3, LastBad: sampleMinute - 5880, Down: "dwmon",
+		}, State: dwmon.StateGood}
 		return d
 	case dwmon.NoticeCorrected:
 		sampleCount(&d)

@@ -31,8 +31,8 @@ func (tx *Tx) CloseIncident(id, closed, closedAt int64, end dwmon.IncidentEnd) e
 
 // AddCatchUp is dwmon.Tx's.
 func (tx *Tx) AddCatchUp(c dwmon.CatchUp) error {
-	_, err := tx.exec("INSERT INTO catch_ups (checker_id, from_minute, to_minute, checks, bad, unknown, last_bad) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		c.CheckerID, c.From, c.To, c.Checks, c.Bad, c.Unknown, c.LastBad)
+	_, err := tx.exec("INSERT INTO catch_ups (checker_id, from_minute, to_minute, checks, bad, unknown, last_bad, down) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		c.CheckerID, c.From, c.To, c.Checks, c.Bad, c.Unknown, c.LastBad, c.Down)
 	return err
 }
 

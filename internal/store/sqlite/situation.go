@@ -72,14 +72,14 @@ func liveIncidents(c *conn) ([]dwmon.IncidentState, error) {
 }
 
 func catchUps(c *conn) (all []dwmon.CatchUp, err error) {
-	for r, err := range c.query(`SELECT u.id, u.checker_id, c.name, u.from_minute, u.to_minute, u.checks, u.bad, u.unknown, u.last_bad, c.settled, ` + lagColumn + `
+	for r, err := range c.query(`SELECT u.id, u.checker_id, c.name, u.from_minute, u.to_minute, u.checks, u.bad, u.unknown, u.last_bad, c.settled, ` + lagColumn + `, u.down
 		FROM catch_ups u CROSS JOIN checkers c WHERE c.id = u.checker_id ORDER BY u.id`) {
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, dwmon.CatchUp{
 			ID: r.int(0), CheckerID: r.int(1), Checker: r.text(2), From: r.int(3), To: r.int(4),
-			Checks: r.int(5), Bad: r.int(6), Unknown: r.int(7), LastBad: r.int(8), Settled: r.intp(9), Lag: r.int(10),
+			Checks: r.int(5), Bad: r.int(6), Unknown: r.int(7), LastBad: r.int(8), Settled: r.intp(9), Lag: r.int(10), Down: r.text(11),
 		})
 	}
 	return all, nil

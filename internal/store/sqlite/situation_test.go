@@ -21,7 +21,7 @@ func TestSituation(t *testing.T) {
 			verdict + "(2, 60, 2, 0, 0, 2, 1, 0, 0, 0, 0, 0), (2, 120, 2, 0, 0, 2, 0, 0, 0, 0, 0, 0)", // BAD
 			incident + "(1, 'checker', 1, 1, '', 60, 1, 1, '', 0), (2, 'count', 1, 1, '', 60, 1, 1, '', 0), (3, 'checker', 2, 2, '', 60, 1, 1, '', 0), (4, 'count', 2, 2, '', 60, 1, 1, '', 0)",
 			incident + "(5, 'checker', 3, NULL, '', 60, 1, 0, '', 0)",
-			"INSERT INTO catch_ups (checker_id, from_minute, to_minute, checks, bad, unknown, last_bad) VALUES (1, 60, 120, 2, 0, 2, 0)",
+			"INSERT INTO catch_ups (checker_id, from_minute, to_minute, checks, bad, unknown, last_bad, down) VALUES (1, 60, 120, 2, 0, 2, 0, 'dwmon')",
 		} {
 			if _, err := tx.exec(s); err != nil {
 				return err

@@ -58,5 +58,6 @@ CREATE TABLE catch_ups (
   checks      INTEGER NOT NULL,
   bad         INTEGER NOT NULL,
   unknown     INTEGER NOT NULL,
-  last_bad    INTEGER NOT NULL
+  last_bad    INTEGER NOT NULL,
+  down        TEXT NOT NULL      -- what was: dwmon, or source NAME
 );
