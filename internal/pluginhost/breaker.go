@@ -10,6 +10,9 @@ type failure int
 const (
 	// failedCrash: it exited, hung, or did not speak.
 	failedCrash failure = iota
+	// failedChanged: its file was replaced while it was being started, which says
+	// nothing about the plugin: the new file is looked at.
+	failedChanged
 	// failedSetup: its set-up found the source down. No fault of the plugin.
 	failedSetup
 	// failedConfig: it refused its settings.
@@ -53,6 +56,8 @@ func (b *breaker) failed(now time.Time, f failure) (State, time.Duration) {
 		wait := b.t.ConfigRetry[min(b.refusals, len(b.t.ConfigRetry)-1)]
 		b.refusals++
 		return StateConfigError, wait
+	case failedChanged:
+		return StateBackoff, time.Duration(b.rand() * float64(b.t.BackoffMin))
 	case failedCrash:
 		b.crash(now)
 	}

@@ -98,7 +98,7 @@ func (c *copies) of(f *Found) (p program, release func(), err error) {
 }
 
 func copyError(err error) error {
-	if changed := (*changedError)(nil); errors.As(err, &changed) {
+	if isChanged(err) {
 		return err
 	}
 	return fmt.Errorf("make the private copy that strict mode runs: %w", err)
@@ -243,7 +243,7 @@ func (h *Host) startFound(ctx context.Context, f Found, l launch) (*process, err
 // distrust has everything looked at again where a file turned out to be another one
 // than was found, though it looked the same.
 func (h *Host) distrust(err error) {
-	if changed := (*changedError)(nil); errors.As(err, &changed) {
+	if isChanged(err) {
 		h.mu.Lock()
 		h.seen = ""
 		h.mu.Unlock()

@@ -48,6 +48,12 @@ func (e *changedError) Error() string {
 	return fmt.Sprintf("%s has changed since it was looked at (sha256 %.12s, was %.12s): it is looked at again", e.path, e.is, e.want)
 }
 
+// isChanged says that a start failed because the file had just been replaced.
+func isChanged(err error) bool {
+	var changed *changedError
+	return errors.As(err, &changed)
+}
+
 // verify reads everything once more.
 func (p program) verify() error {
 	sum, err := hashFile(p.path)

@@ -213,6 +213,9 @@ func (in *instance) errStopped() error { return fmt.Errorf("plugin %s was stoppe
 func failureOf(err error) failure {
 	var se *startError
 	if errors.As(err, &se) {
+		if se.failure == failedCrash && isChanged(err) {
+			return failedChanged
+		}
 		return se.failure
 	}
 	if crash := (*CrashError)(nil); errors.As(err, &crash) && crash.Why == WhyDetached {
@@ -350,7 +353,11 @@ func (in *instance) serve(p *process) error {
 		case l := <-next:
 			starting = false
 			if l.err != nil {
-				in.host.log.Error("the new file of a plugin does not get ready: the old one goes on", "plugin", in.plugin, "instance", in.id, "err", l.err)
+				level := slog.LevelError
+				if isChanged(l.err) { // once more: the newest is looked at
+					level = slog.LevelWarn
+				}
+				in.host.log.Log(ctx, level, "the new file of a plugin does not get ready: the old one goes on", "plugin", in.plugin, "instance", in.id, "err", l.err)
 				in.note(l.err)
 				continue
 			}

@@ -65,6 +65,14 @@ func TestBreaker(t *testing.T) {
 			{5 * m, 30 * s, failedCrash, StateQuarantined, 5 * m},
 			{5 * m, 2 * m, failedCrash, StateBackoff, 250 * time.Millisecond},
 		}},
+		{"a file that is replaced while it is started is tried again soon, however often, and is no crash", []step{
+			{0, never, failedChanged, StateBackoff, 250 * time.Millisecond},
+			{s, never, failedChanged, StateBackoff, 250 * time.Millisecond},
+			{s, never, failedChanged, StateBackoff, 250 * time.Millisecond},
+			{s, never, failedChanged, StateBackoff, 250 * time.Millisecond},
+			{s, never, failedChanged, StateBackoff, 250 * time.Millisecond},
+			{s, never, failedCrash, StateBackoff, 250 * time.Millisecond},
+		}},
 		{"five crashes in more than ten minutes do not", []step{
 			{0, never, failedCrash, StateBackoff, 250 * time.Millisecond},
 			{3 * m, never, failedCrash, StateBackoff, 500 * time.Millisecond},
