@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,11 +66,19 @@ type sheet struct {
 const sheetNames = 14
 
 func (s *sheet) heading(format string, args ...any) {
+	s.gap()
+	s.plain(2, fmt.Sprintf(format, args...))
+}
+
+// gap is the empty line before a heading.
+func (s *sheet) gap() {
 	if s.b.Len() > 0 {
 		s.b.WriteByte('\n')
 	}
-	s.plain(0, fmt.Sprintf(format, args...))
 }
+
+// item writes a sentence below a heading.
+func (s *sheet) item(format string, args ...any) { s.plain(4, "  "+fmt.Sprintf(format, args...)) }
 
 // row writes a text behind a name; none where the text is empty.
 func (s *sheet) row(name, what string) {
@@ -84,7 +93,7 @@ func (s *sheet) plain(indent int, what string) {
 	for i, word := range strings.SplitAfter(what, " ") {
 		if i > 0 && !empty && s.width > 0 && cellsOf(line)+cellsOf(strings.TrimRight(word, " ")) > s.width {
 			s.b.WriteString(strings.TrimRight(line, " ") + "\n")
-			line, empty = strings.Repeat(" ", max(indent, 2)), true
+			line, empty = strings.Repeat(" ", indent), true
 		}
 		line += word
 		empty = empty && strings.TrimSpace(word) == ""
@@ -110,7 +119,7 @@ func printExplanation(out io.Writer, e *daemon.Explanation) error {
 	explainNext(s, e)
 	s.heading("incidents (%s)", e.Alert.From)
 	for _, text := range e.Alert.Words {
-		s.plain(2, "  "+text)
+		s.item("%s", text)
 	}
 	explainWiring(s, e)
 	s.heading("settings")
@@ -148,7 +157,9 @@ func explainHead(s *sheet, e *daemon.Explanation) {
 }
 
 func explainLine(s *sheet, e *daemon.Explanation, l *daemon.ExplainedLine) {
-	s.heading("line %d  %s", l.Index+1, l.Words)
+	name := fmt.Sprintf("line %d  ", l.Index+1)
+	s.gap()
+	s.plain(len(name), name+l.Words)
 	s.row("window", l.Window)
 	for _, text := range l.Remarks {
 		s.row("mind", text)
@@ -200,9 +211,9 @@ func explainNext(s *sheet, e *daemon.Explanation) {
 	s.heading("%s", heading)
 	switch {
 	case !e.Enabled:
-		s.plain(2, "  nothing: it is switched off")
+		s.item("nothing: it is switched off")
 	case len(e.Next) == 0:
-		s.plain(2, "  never: no line has a minute in the next five years")
+		s.item("never: no line has a minute in the next five years")
 	}
 	for _, n := range e.Next {
 		lines := make([]string, len(n.Lines))
@@ -217,7 +228,7 @@ func explainNext(s *sheet, e *daemon.Explanation) {
 		s.plain(sheetNames, fmt.Sprintf("  %s  %s", at, text))
 	}
 	for _, c := range e.ClockChanges {
-		s.plain(2, fmt.Sprintf("  %s; %s", c.Words, strings.Join(c.Effects, "; ")))
+		s.item("%s; %s", c.Words, strings.Join(c.Effects, "; "))
 	}
 	if len(e.Calendars) > 0 {
 		var days []string
@@ -228,7 +239,7 @@ func explainNext(s *sheet, e *daemon.Explanation) {
 		if len(days) > 0 {
 			text = "closed, nothing is due: " + strings.Join(days, ", ")
 		}
-		s.plain(2, fmt.Sprintf("  calendar %s: %s", strings.Join(e.Calendars, ", "), text))
+		s.item("calendar %s: %s", strings.Join(e.Calendars, ", "), text)
 	}
 }
 
@@ -252,8 +263,11 @@ func explainWiring(s *sheet, e *daemon.Explanation) {
 	}
 	s.row("fault", served.Error)
 	s.heading("told")
-	if len(e.Handlers) == 0 {
-		s.plain(2, "  nobody: no handler is configured")
+	switch {
+	case len(e.Handlers) == 0:
+		s.item("nobody: no handler is configured")
+	case !slices.ContainsFunc(e.Handlers, func(h daemon.ExplainedHandler) bool { return h.Told }):
+		s.item("nobody")
 	}
 	for _, h := range e.Handlers {
 		s.row(h.Name, h.Words)

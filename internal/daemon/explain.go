@@ -218,6 +218,8 @@ type explainer struct {
 	zone    *time.Location
 	closed  *dwmon.ClosedDays
 	status  *dwmon.CheckerStatus // nil: the database does not know it
+	// wanted is what the plugins of handlers said last that they want.
+	wanted map[string]dwmon.HandlerWants
 	out     Explanation
 }
 
@@ -266,7 +268,7 @@ func (x *explainer) head(found named) {
 		case f.Severity == dwmon.SeverityError:
 			x.note("its file is bad, and this is its last good text: %s", f.Error())
 		default:
-			x.note("warning: %s", f.Error())
+			x.note("%s", f.Error())
 		}
 	}
 	if c.Options.Disabled {
@@ -508,6 +510,11 @@ func (x *explainer) wiring() error {
 	if err != nil {
 		return err
 	}
+	if x.r != nil {
+		if x.wanted, err = x.r.HandlerWants(x.ctx); err != nil {
+			return err
+		}
+	}
 	routing := wiring(x.cfg, plugins)
 	x.served(routing)
 	x.told(routing)
@@ -609,7 +616,9 @@ func (x *explainer) told(r *routing) {
 	}
 	for _, name := range names {
 		if !known(name) {
-			x.out.Handlers = append(x.out.Handlers, ExplainedHandler{Name: name, Error: "OPTIONS handlers: no handler is named " + name})
+			x.out.Handlers = append(x.out.Handlers, ExplainedHandler{
+				Name: name, Words: "is not told", Error: fmt.Sprintf("OPTIONS `handlers` names it, and there is none of that name; there are: %s", list(handlerNames(handlers))),
+			})
 		}
 	}
 	for _, fault := range r.faults {
@@ -617,23 +626,35 @@ func (x *explainer) told(r *routing) {
 	}
 }
 
+func handlerNames(handlers []config.Handler) []string {
+	names := make([]string, len(handlers))
+	for i, h := range handlers {
+		names[i] = h.Name
+	}
+	return names
+}
+
 // tellsOf says what a handler is told, and what keeps it from its work.
 func (x *explainer) tellsOf(r *routing, h config.Handler) (text, fault string) {
-	on, unknown, notices := h.On, h.Unknown, false
+	// A plugin that is not there is told later what it said last that it wants.
+	wants := x.wanted[h.Name]
+	if wants.Plugin != h.Plugin {
+		wants = dwmon.HandlerWants{}
+	}
 	switch p := r.plugin(h.Plugin); {
 	case p == nil:
 		fault = fmt.Sprintf("there is no plugin %s in %s", h.Plugin, x.cfg.Plugins)
 	case p.Err != "":
 		fault = x.cfg.Redact(fmt.Sprintf("plugin %s is %s: %s", p.Name, p.State, p.Err))
+	case !p.Serves(pluginhost.CheckHandler):
+		fault = fmt.Sprintf("plugin %s serves %s, not check handler", p.Name, kindList(p.Kinds))
 	default:
-		on, notices = cmp.Or(on, p.DefaultOn), p.Notices
-		if unknown == nil {
-			takes := slices.Contains(p.Statuses, dwmon.Unknown)
-			unknown = &takes
-		}
+		wants = dwmon.HandlerWants{On: p.DefaultOn, Unknown: slices.Contains(p.Statuses, dwmon.Unknown), Notices: p.Notices}
 	}
-	on = cmp.Or(on, dwmon.OnEvery)
-	return toldWords(on, notices, unknown != nil && *unknown, h), fault
+	if h.Unknown != nil {
+		wants.Unknown = *h.Unknown
+	}
+	return toldWords(cmp.Or(h.On, wants.On, dwmon.OnEvery), wants.Notices, wants.Unknown, h), fault
 }
 
 // toldWords says in words what `on` and its like mean for a handler.

@@ -39,8 +39,11 @@ func repeats(r dwmon.AlertRule) string {
 	case r.Growth <= 1:
 		return "while it lasts it is told again every " + trimOne(every)
 	default:
-		return fmt.Sprintf("while it lasts it is told again after %s, then each time after %s times as long, at most %s",
-			every, strconv.FormatFloat(r.Growth, 'g', -1, 64), seconds(dwmon.MaxRepeat))
+		grown := strconv.FormatFloat(r.Growth, 'g', -1, 64) + " times"
+		if r.Growth == 2 {
+			grown = "twice"
+		}
+		return fmt.Sprintf("while it lasts it is told again after %s, then each time after %s as long, at most %s", every, grown, seconds(dwmon.MaxRepeat))
 	}
 }
 

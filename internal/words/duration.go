@@ -113,7 +113,7 @@ func FromNow(now, at time.Time) string {
 	case seconds <= -60:
 		return About(-seconds) + " ago"
 	case seconds > 0:
-		return "in less than a minute"
+		return "within a minute"
 	default:
 		return "now"
 	}

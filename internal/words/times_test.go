@@ -24,7 +24,7 @@ func TestDurationsInFullWords(t *testing.T) {
 func TestTimesSeenFromNow(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	tests := map[time.Duration]string{
-		0: "now", -30 * time.Second: "now", 30 * time.Second: "in less than a minute", 12 * time.Minute: "in 12 min",
+		0: "now", -30 * time.Second: "now", 30 * time.Second: "within a minute", 12 * time.Minute: "in 12 min",
 		-(26*time.Hour + 5*time.Minute): "26 h 5 min ago", 72 * time.Hour: "in 3 days",
 	}
 	for d, want := range tests {
@@ -123,6 +123,12 @@ func TestAlertRulesInWords(t *testing.T) {
 			dwmon.AlertRule{After: 2, Of: 3, Recover: 5, Repeat: time.Hour, Growth: 1, UnknownAfter: 1},
 			"an incident opens when 2 of the last 3 results of a line are BAD; it closes after 5 GOOD results in a row; " +
 				"while it lasts it is told again every hour; a pass that fails, or an UNKNOWN result, is an incident of its own at once",
+		},
+		{
+			dwmon.AlertRule{After: 2, Of: 2, Recover: 1, Repeat: time.Minute, Growth: 2, UnknownAfter: 2},
+			"an incident opens when 2 results of a line in a row are BAD; it closes with the first GOOD result; " +
+				"while it lasts it is told again after 1 minute, then each time after twice as long, at most 31 days; " +
+				"2 failed passes, or 2 UNKNOWN results, in a row are an incident of their own",
 		},
 		{
 			dwmon.AlertRule{After: 3, Of: 3, Recover: 1, Repeat: 90 * time.Minute, Growth: 1.5, UnknownAfter: 3},
