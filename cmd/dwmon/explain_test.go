@@ -92,7 +92,7 @@ func TestExplanations(t *testing.T) {
 	}{
 		{
 			"the night in which the clocks are set back",
-			head("CHECKHOURS0-23 CHECKMINUTES*/20 WEEKENDS WEEKDAYS MINNUM5 MAXNUM20 LOOKBACKSECONDS1200\n" +
+			head("CHECKHOURS0-23 CHECKMINUTES*/20 WEEKENDS WEEKDAYS MINNUM5 MAXNUM20 LOOKBACKSECONDS1200\n"+
 				"CHECKHOURS2 CHECKMINUTES30 CHECKDAYSSUN MINNUM1 LOOKBACKSECONDS86400 HALFOPEN\n") +
 				"SHOP\n__OPTIONS__\ntimezone: Europe/Berlin\ngrace: 5m\nowner: shop\ndescription: orders, as the till writes them\n" +
 				"calendar: de\nalert: {after: 2, of: 3, repeat: 4h, growth: 2}\n",

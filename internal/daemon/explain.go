@@ -220,7 +220,10 @@ type explainer struct {
 	status  *dwmon.CheckerStatus // nil: the database does not know it
 	// wanted is what the plugins of handlers said last that they want.
 	wanted map[string]dwmon.HandlerWants
-	out     Explanation
+	// live says that a running daemon was asked about its plugins. What handlers want
+	// is not in its answer: it has stored that.
+	live bool
+	out  Explanation
 }
 
 func (x *explainer) note(format string, args ...any) {
@@ -526,6 +529,7 @@ func (x *explainer) wiring() error {
 func (x *explainer) plugins() ([]pluginhost.Plugin, error) {
 	listed, err := listRunning(x.ctx, x.cfg)
 	if err != nil || listed != nil {
+		x.live = true
 		plugins := make([]pluginhost.Plugin, len(listed))
 		for i, l := range listed {
 			plugins[i] = l.Plugin
@@ -648,7 +652,7 @@ func (x *explainer) tellsOf(r *routing, h config.Handler) (text, fault string) {
 		fault = x.cfg.Redact(fmt.Sprintf("plugin %s is %s: %s", p.Name, p.State, p.Err))
 	case !p.Serves(pluginhost.CheckHandler):
 		fault = fmt.Sprintf("plugin %s serves %s, not check handler", p.Name, kindList(p.Kinds))
-	default:
+	case !x.live:
 		wants = dwmon.HandlerWants{On: p.DefaultOn, Unknown: slices.Contains(p.Statuses, dwmon.Unknown), Notices: p.Notices}
 	}
 	if h.Unknown != nil {
@@ -694,4 +698,3 @@ func toldWords(on dwmon.On, notices, unknown bool, h config.Handler) string {
 	}
 	return text
 }
-
