@@ -3,6 +3,7 @@
 package histogram
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -130,6 +131,9 @@ type hours struct {
 	zone        *time.Location
 	next, until int64
 	begun       bool
+	// nextChange holds before steady; changes is false where there is none.
+	steady, nextChange int64
+	changes            bool
 }
 
 func (h *hours) take() (hour, bool) {
@@ -140,15 +144,15 @@ func (h *hours) take() (hour, bool) {
 	t := time.Unix(h.next, 0).In(h.zone)
 	into := int64(t.Minute()*60 + t.Second())
 	end := h.next - into + 3600
-	if _, change := t.ZoneBounds(); !change.IsZero() {
-		end = min(end, change.Unix())
+	if change, ok := h.change(); ok {
+		end = min(end, change)
 	}
 	if end > h.until {
 		return hour{}, false
 	}
 	out := hour{
 		from: h.next, until: end, day: (int(t.Weekday()) + 6) % 7, hour: t.Hour(),
-		whole: into == 0 && end-h.next == 3600,
+		whole: end-h.next == 3600,
 	}
 	h.next = end
 	return out, true
@@ -158,14 +162,40 @@ func (h *hours) take() (hour, bool) {
 func (h *hours) skip() {
 	t := time.Unix(h.next, 0).In(h.zone)
 	into := int64(t.Minute()*60 + t.Second())
-	start, change := t.ZoneBounds()
-	if into == 0 || start.Unix() == h.next && !start.IsZero() {
+	if into == 0 || offset(h.zone, h.next-1) != offset(h.zone, h.next) {
 		return
 	}
+	change, ok := h.change()
 	h.next += 3600 - into
-	if !change.IsZero() {
-		h.next = min(h.next, change.Unix())
+	if ok {
+		h.next = min(h.next, change)
 	}
+}
+
+// change is when the clocks are set next. The zone's own bounds may also be changes of
+// its name alone, or none at all, as the last one of many in the year 2038.
+func (h *hours) change() (second int64, ok bool) {
+	if h.next < h.steady {
+		return h.nextChange, h.changes
+	}
+	at := time.Unix(h.next, 0).In(h.zone)
+	for {
+		_, end := at.ZoneBounds()
+		h.steady, h.nextChange, h.changes = end.Unix(), end.Unix(), true
+		if end.IsZero() {
+			h.steady, h.changes = math.MaxInt64, false
+		}
+		if !h.changes || offset(h.zone, end.Unix()) != offset(h.zone, h.next) {
+			return h.nextChange, h.changes
+		}
+		at = end
+	}
+}
+
+// offset is how many seconds the local time of a zone is ahead of UTC.
+func offset(zone *time.Location, second int64) int {
+	_, offset := time.Unix(second, 0).In(zone).Zone()
+	return offset
 }
 
 // ceilSecond is the first second at or after a time in microseconds.

@@ -33,7 +33,10 @@ func TestHoursOfTheWeek(t *testing.T) {
 	}
 	// From a Monday, 8:30, to the Monday after the next, 10:00.
 	from, until := at("2026-06-01 08:30:00"), at("2026-06-15 10:00:00")
-	c := NewCounter(berlin, micros(from), micros(until), []dwmon.Span{{From: micros(at("2026-06-08 09:59:59")), Until: micros(at("2026-06-08 10:00:00"))}})
+	c := NewCounter(berlin, micros(from), micros(until), []dwmon.Span{
+		{From: micros(at("2026-06-08 09:59:59")), Until: micros(at("2026-06-08 10:00:00"))},
+		{From: micros(at("2026-06-09 11:00:00")), Until: micros(at("2026-06-09 11:30:00"))},
+	})
 	c.Add([]int64{
 		micros(at("2026-06-01 08:31:00")), // in an hour that is not all there
 		micros(at("2026-06-01 09:00:00")), micros(at("2026-06-01 09:59:59")),
@@ -50,7 +53,10 @@ func TestHoursOfTheWeek(t *testing.T) {
 	if got, want := h.Cells[6][23], (Cell{Times: 2}); got != want {
 		t.Errorf("Sunday 23: %+v, want %+v", got, want)
 	}
-	if h.Rows != 3 || h.LeftHoles != 2 || h.LeftClock != 0 || h.Hours != 14*24+1-2 {
+	if h.Cells[1][10].Times != 2 || h.Cells[1][11].Times != 1 {
+		t.Errorf("Tuesday 10 came %d times, and 11 %d times", h.Cells[1][10].Times, h.Cells[1][11].Times)
+	}
+	if h.Rows != 3 || h.LeftHoles != 3 || h.LeftClock != 0 || h.Hours != 14*24+1-3 {
 		t.Errorf("%d rows in %d hours, left out: %d and %d", h.Rows, h.Hours, h.LeftHoles, h.LeftClock)
 	}
 }
@@ -71,6 +77,12 @@ func TestHoursOfClockChanges(t *testing.T) {
 	}
 	if got := spring.Cells[6][2]; got != (Cell{}) || spring.Cells[6][3].Rows != 1 || spring.Hours != 23 {
 		t.Errorf("spring: %+v in %d hours", got, spring.Hours)
+	}
+	// What zones have at the end of 32 bits is no change.
+	kathmandu := mustZone("Asia/Kathmandu")
+	last := time.Date(2038, 1, 19, 0, 0, 0, 0, kathmandu)
+	if h := NewCounter(kathmandu, micros(last), micros(last.AddDate(0, 0, 1)), nil).Histogram(); h.Hours != 24 || h.LeftClock != 0 {
+		t.Errorf("Kathmandu: %d hours, %d left out", h.Hours, h.LeftClock)
 	}
 	// Half an hour is no hour: where the clocks are set back to 1:30, what comes twice is
 	// left out.
@@ -122,6 +134,10 @@ func TestCountsAsTheNaiveWay(t *testing.T) {
 		if _, change := time.Unix(start, 0).In(zone).ZoneBounds(); rapid.Bool().Draw(t, "near a change") && !change.IsZero() {
 			start = change.Unix() - rapid.Int64Range(0, 7200).Draw(t, "before")
 		}
+		if rapid.Bool().Draw(t, "on the hour") {
+			at := time.Unix(start, 0).In(zone)
+			start -= int64(at.Minute()*60 + at.Second())
+		}
 		from := start*1e6 + rapid.SampledFrom([]int64{0, 0, 1, 999_999}).Draw(t, "fraction")
 		until := from + rapid.Int64Range(0, 8*86400e6).Draw(t, "length")
 		at := rapid.Int64Range(from-7200e6, until+7200e6)
@@ -129,8 +145,8 @@ func TestCountsAsTheNaiveWay(t *testing.T) {
 		slices.Sort(rows)
 		var holes []dwmon.Span
 		for a := from; rapid.IntRange(0, 2).Draw(t, "hole") == 0 && len(holes) < 4; {
-			a += rapid.Int64Range(1, 86400e6).Draw(t, "gap")
-			b := a + rapid.Int64Range(0, 7200e6).Draw(t, "hole's length")
+			a += rapid.OneOf(rapid.Int64Range(1, 86400e6), rapid.Map(rapid.Int64Range(1, 24), func(n int64) int64 { return n * 3600e6 })).Draw(t, "gap")
+			b := a + rapid.OneOf(rapid.Int64Range(0, 7200e6), rapid.Just(int64(3600e6-1))).Draw(t, "hole's length")
 			holes = append(holes, dwmon.Span{From: a, Until: b})
 			a = b
 		}

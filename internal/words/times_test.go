@@ -66,6 +66,11 @@ func TestClockChanges(t *testing.T) {
 			t.Errorf("%s has not: %s", tt.zone, tt.change)
 		}
 	}
+	// In October 1968 summer time became standard time in London, and no clock was set.
+	summer := time.Date(1968, 6, 1, 0, 0, 0, 0, time.UTC)
+	if got := ClockChanges(mustZone("Europe/London"), summer, summer.AddDate(1, 0, 0)); got != nil {
+		t.Errorf("London: %v", got)
+	}
 	if got := ClockChanges(mustZone("Asia/Kolkata"), from, from.AddDate(5, 0, 0)); got != nil {
 		t.Errorf("Kolkata: %v", got)
 	}
