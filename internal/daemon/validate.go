@@ -75,6 +75,8 @@ func Validate(ctx context.Context, o Options, q ValidateRequest) (*Validation, e
 	}
 	now := time.Now()
 	linter := NewLinter(ctx, o, now)
+	// An editor that asks at each save must not start plugins each time.
+	linter.asked = slices.Contains(q.Paths, stdinPath)
 	if o.Config.File != "" {
 		v.Faults = append(v.Faults, linter.calendars.faults()...)
 	}
