@@ -195,16 +195,19 @@ func TestOptions(t *testing.T) {
 	}{
 		{"nothing is known, nothing is said", "handlers: [pager]\ngrace: 5m", checklint.Surroundings{}, nil},
 		{
-			"a handler that there is not", "owner: a\nhandlers: [log, pagerr]", checklint.Surroundings{Handlers: []string{"log", "pager"}},
+			"a handler that there is not", "owner: a\nhandlers: [log, pagerr]",
+			checklint.Surroundings{Handlers: []string{"log", "pager"}},
 			[]string{"9:17 unknown-handler: no handler is named pagerr"},
 		},
 		{
-			"in a list of lines", "handlers:\n  - log\n  - mail", checklint.Surroundings{Handlers: []string{"log"}},
+			"in a list of lines", "handlers:\n  - log\n  - mail",
+			checklint.Surroundings{Handlers: []string{"log"}},
 			[]string{"10:5 unknown-handler: no handler is named mail"},
 		},
 		{"nobody is told", "handlers: []", checklint.Surroundings{Handlers: []string{}}, nil},
 		{
-			"what is required", "owner: billing\nlabels: {team: a}", checklint.Surroundings{Require: []string{"owner", "runbook", "label.team", "label.tier", "timezone"}},
+			"what is required", "owner: billing\nlabels: {team: a}",
+			checklint.Surroundings{Require: []string{"owner", "runbook", "label.team", "label.tier", "timezone"}},
 			[]string{
 				"7:1 policy: OPTIONS names no runbook, and `policy` in dwmon.yaml requires it",
 				"7:1 policy: OPTIONS has no label tier, and `policy` in dwmon.yaml requires it",
@@ -212,15 +215,18 @@ func TestOptions(t *testing.T) {
 			},
 		},
 		{
-			"rows that are purged too early", "", checklint.Surroundings{Keep: 2 * time.Minute},
+			"rows that are purged too early", "",
+			checklint.Surroundings{Keep: 2 * time.Minute},
 			[]string{"4:59 lookback-over-keep: the look-back is 3 minutes, but the purger keeps rows for 2m only: each purge is cut short and reported"},
 		},
 		{
-			"verdicts that come days late", "owner: a\ngrace: 2d", checklint.Surroundings{},
+			"verdicts that come days late", "owner: a\ngrace: 2d",
+			checklint.Surroundings{},
 			[]string{"9:1 long-grace: every minute is judged 2d after it has passed: grace delays all verdicts"},
 		},
 		{
-			"a source that nobody serves", "", checklint.Surroundings{Unserved: "no row getter serves SOURCE AWS"},
+			"a source that nobody serves", "",
+			checklint.Surroundings{Unserved: "no row getter serves SOURCE AWS"},
 			[]string{"6:1 unserved-source: no row getter serves SOURCE AWS"},
 		},
 		{"where nothing is checked", "enabled: false", checklint.Surroundings{Unserved: "no row getter serves SOURCE AWS"}, nil},
@@ -229,7 +235,8 @@ func TestOptions(t *testing.T) {
 		},
 		{"an error cannot be", "# dwmon: allow policy", checklint.Surroundings{Require: []string{"owner"}}, []string{"7:1 policy: OPTIONS names no owner, and `policy` in dwmon.yaml requires it"}},
 		{
-			"a rule that there is not", "# dwmon: allow long-grac\ngrace: 2d", checklint.Surroundings{},
+			"a rule that there is not", "# dwmon: allow long-grac\ngrace: 2d",
+			checklint.Surroundings{},
 			[]string{"8:16 allows-unknown-rule: there is no rule long-grac that could be allowed", "9:1 long-grace: every minute is judged 2d after it has passed: grace delays all verdicts"},
 		},
 	} {

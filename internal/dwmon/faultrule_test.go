@@ -20,10 +20,8 @@ func TestFaultRulesAreDocumented(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(text), "\n## Codes\n")
 	section, _, _ = strings.Cut(section, "\n#")
-	var documented, known []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `.*$").FindAllString(section, -1) {
-		documented = append(documented, row)
-	}
+	documented := regexp.MustCompile("(?m)^\\| `.*$").FindAllString(section, -1)
+	var known []string
 	for _, r := range dwmon.FaultRules {
 		known = append(known, fmt.Sprintf("| `%s` | %s | %s |", r.Code, r.Severity, r.Summary))
 	}
