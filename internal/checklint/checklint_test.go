@@ -60,13 +60,13 @@ func TestLines(t *testing.T) {
 		{"a look into one hour of the day", "CHECKHOURS9 CHECKMINUTES0 WEEKDAYS MAXNUM0 LOOKBACKSECONDS3600", nil},
 		{
 			"a second short of the step", every + "MINNUM5 LOOKBACKSECONDS59",
-			[]string{"4:59 windows-apart: checked every 1 minute, but 59 seconds are counted: rows of the 1 second between are counted by no check"},
+			[]string{"4:59 windows-apart: checked every minute, but 59 seconds are counted: rows of the 1 second between are counted by no check"},
 		},
 		{"half of the step may be meant", every + "MINNUM5 LOOKBACKSECONDS30", nil},
 		{"an hour short of a day may be meant", "CHECKHOURS9 CHECKMINUTES0 WEEKDAYS WEEKENDS MINNUM1 LOOKBACKSECONDS82800", nil},
 		{
 			"a second more than the step", every + "MAXNUM5 LOOKBACKSECONDS61",
-			[]string{"4:59 windows-overlap: checked every 1 minute, but 61 seconds are counted: rows of 1 second are counted by two checks"},
+			[]string{"4:59 windows-overlap: checked every minute, but 61 seconds are counted: rows of 1 second are counted by two checks"},
 		},
 		{"the same does no harm to a lower bound", every + "MINNUM5 LOOKBACKSECONDS61", nil},
 		{
