@@ -68,11 +68,11 @@ var rules = []rule{
 		why: "the model is what real stores are compared with, and must not lean on one",
 	},
 	{
-		of: []string{"internal/words"}, ours: []string{"internal/dwmon"},
+		of: []string{"internal/words", "internal/chart"}, ours: []string{"internal/dwmon"},
 		why: "what is said and drawn of the nouns is the same everywhere: in notices, commands and editors",
 	},
 	{
-		of: []string{"internal/words"}, direct: []string{"os", "net", "database/sql", "modernc.org/...", "google.golang.org/...", "github.com/..."},
+		of: []string{"internal/words", "internal/chart"}, direct: []string{"os", "net", "database/sql", "modernc.org/...", "google.golang.org/...", "github.com/jedib0t/..."},
 		why: "they give text, and know neither terminals nor where data come from",
 	},
 	{
