@@ -88,6 +88,10 @@ var rules = []rule{
 		why: "they give text, and know neither terminals nor where data come from",
 	},
 	{
+		of: []string{"internal/histogram"}, ours: []string{"internal/dwmon"},
+		why: "counting is a rule: timestamps are given to it, wherever they come from",
+	},
+	{
 		of: []string{"internal/notice"}, ours: []string{"internal/dwmon", "internal/words"},
 		why: "what people are told is worded from what is given, so that every notice can be previewed and kept as a golden file",
 	},

@@ -3,13 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dryrun"
@@ -101,28 +97,7 @@ func TestTryAsItsReaderSeesIt(t *testing.T) {
 					t.Errorf("%d columns: %s", n, line)
 				}
 			}
-			golden(t, filepath.Join("testdata", "try", c.name+".txt"), out.Bytes())
+			golden(t, "try "+c.name, out.String())
 		})
-	}
-}
-
-// golden compares a text with the file that holds it; DWMON_UPDATE writes the file.
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if os.Getenv("DWMON_UPDATE") != "" {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
 }

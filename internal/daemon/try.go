@@ -107,21 +107,6 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// nameBelow is the name that a checker file has in a folder of checkers; empty where it
-// does not lie in there.
-func nameBelow(checks, path string) string {
-	folder, err := filepath.Abs(checks)
-	file, err2 := filepath.Abs(path)
-	if err != nil || err2 != nil || checks == "" {
-		return ""
-	}
-	name, err := filepath.Rel(folder, file)
-	if err != nil || !filepath.IsLocal(name) {
-		return ""
-	}
-	return filepath.ToSlash(strings.TrimSuffix(name, filepath.Ext(name)))
-}
-
 // TryChecker asks for a checker's rows once, the way that a pass does, and judges its
 // lines by them as the first pass would. It stores nothing and tells nobody. A failed
 // fetch is part of the answer; the error is an *ErrTrial where nobody serves the SOURCE.
