@@ -101,3 +101,29 @@ func TestTryAsItsReaderSeesIt(t *testing.T) {
 		})
 	}
 }
+
+func TestTryProgressInWords(t *testing.T) {
+	p := daemon.TryProgress{Fetching: "postgres", Rows: 1, Took: 2900 * time.Millisecond}
+	if got, want := progressText(p), "asking postgres: 1 row after 2 s; Ctrl-C stops the query"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestTryIsNotAskedForMoreThanCanBeRead(t *testing.T) {
+	for _, c := range []struct {
+		rows, windows int
+		says          string // empty: nothing is wrong
+	}{
+		{10, 20, ""},
+		{0, 1, ""},
+		{-1, 20, "--rows -1 is not a number from 0 to 1000"},
+		{1001, 20, "--rows 1001"},
+		{10, 0, "--windows 0 is not a number from 1 to 1000"},
+		{10, 1001, "--windows 1001"},
+	} {
+		err := checkTry(&daemon.TryOptions{Rows: c.rows, Windows: c.windows})
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%d rows, %d windows: error %v, want %q", c.rows, c.windows, err, c.says)
+		}
+	}
+}
