@@ -151,11 +151,11 @@ func TestLimit(t *testing.T) {
 		{"newest first, and enough of them", columns + "ORDER BY ts DESC LIMIT 50", "MINNUM5 MAXNUM20 LOOKBACKSECONDS180", "", full[3:], nil},
 		{
 			"in no order", columns + "\nLIMIT 50", "MINNUM5 LOOKBACKSECONDS180", "", nil,
-			[]string{"3:1 limit-order: the query has a LIMIT but does not give the newest rows first: which rows the LIMIT leaves out is left to chance, or it is the new ones"},
+			[]string{"3:1 limit-order: the query has a LIMIT but does not give the newest rows first, and so may leave the new ones out"},
 		},
 		{
 			"oldest first", columns + "ORDER BY ts LIMIT 50", "MINNUM5 LOOKBACKSECONDS180", "", nil,
-			[]string{"2:73 limit-order: the query has a LIMIT but does not give the newest rows first: which rows the LIMIT leaves out is left to chance, or it is the new ones"},
+			[]string{"2:73 limit-order: the query has a LIMIT but does not give the newest rows first, and so may leave the new ones out"},
 		},
 		{"oldest first without a LIMIT", columns + "ORDER BY ts", "MINNUM5 LOOKBACKSECONDS180", "", nil, nil},
 		{"what is no SQL", "GET /orders LIMIT 5", "MINNUM50 LOOKBACKSECONDS60", "", nil, nil},
