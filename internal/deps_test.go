@@ -96,6 +96,10 @@ var rules = []rule{
 		why: "what people are told is worded from what is given, so that every notice can be previewed and kept as a golden file",
 	},
 	{
+		of: []string{"internal/dryrun"}, ours: []string{"internal/dwmon", "internal/words"},
+		why: "what a result would be judged as follows from its rows and the rules, without a plugin or a store around them",
+	},
+	{
 		of: []string{"internal/notice"}, direct: []string{"os", "net", "database/sql"},
 		why: "a template must have no way to files, the environment or the network",
 	},
