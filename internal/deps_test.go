@@ -116,6 +116,10 @@ var rules = []rule{
 		why: "an author never sees the wire, so that it can change",
 	},
 	{
+		of: []string{"internal/draft"}, ours: []string{"internal/dwmon"},
+		why: "what is asked and written of a new checker follows from answers and from what a source says, whoever asks it",
+	},
+	{
 		of: []string{"internal/checktest"}, ours: []string{"internal/dwmon", "internal/strictyaml", "internal/engine", "internal/store/model"},
 		why: "unit tests of checkers live through the engine's own passes, and need no source, plugin or database",
 	},
