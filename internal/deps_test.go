@@ -52,6 +52,18 @@ var rules = []rule{
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
+		of: []string{"internal/checklint"}, ours: []string{"internal/dwmon"},
+		why: "warnings follow from a parsed checker and what is said of its surroundings, so that an editor can ask for them at each keystroke",
+	},
+	{
+		of: []string{"internal/checklint"}, direct: []string{"os", "net", "database/sql"},
+		why: "who looks at files, plugins and databases is told nothing by a rule",
+	},
+	{
+		of: []string{"internal/faultreport"}, ours: []string{"internal/dwmon"},
+		why: "the forms in which faults are written know nothing of where they come from",
+	},
+	{
 		of: []string{"internal/config"}, ours: []string{"internal/dwmon", "internal/strictyaml"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},
@@ -76,8 +88,16 @@ var rules = []rule{
 		why: "they give text, and know neither terminals nor where data come from",
 	},
 	{
+		of: []string{"internal/histogram"}, ours: []string{"internal/dwmon"},
+		why: "counting is a rule: timestamps are given to it, wherever they come from",
+	},
+	{
 		of: []string{"internal/notice"}, ours: []string{"internal/dwmon", "internal/words"},
 		why: "what people are told is worded from what is given, so that every notice can be previewed and kept as a golden file",
+	},
+	{
+		of: []string{"internal/dryrun"}, ours: []string{"internal/dwmon", "internal/words"},
+		why: "what a result would be judged as follows from its rows and the rules, without a plugin or a store around them",
 	},
 	{
 		of: []string{"internal/notice"}, direct: []string{"os", "net", "database/sql"},

@@ -12,6 +12,8 @@ type jsonFault struct {
 	at            int
 	message, hint string
 	warning       bool
+	// old, where it is not empty, stands at the fault's place and is mended by with.
+	old, with string
 }
 
 // jsonChecker says whether a text is one JSON value (RFC 8259). It exists beside
@@ -108,13 +110,15 @@ func (j *jsonChecker) ended() bool {
 			comma := j.pos
 			j.pos++
 			if j.peek() == top.close {
-				return j.fail(comma, "a comma stands before "+string(top.close), "remove the comma")
+				j.fail(comma, "a comma stands before "+string(top.close), "remove the comma")
+				j.fault.old = ","
+				return false
 			}
 			return top.keys == nil || j.key()
 		case j.pos == len(j.text):
 			return j.fail(top.at, string(j.text[top.at])+" is not closed", "add "+string(top.close)+" at the end")
 		default:
-			return j.fail(j.pos, "a comma or "+string(top.close)+" is missing before "+j.here(), "")
+			return j.fail(j.pos, "a comma or "+string(top.close)+" is missing before "+j.here(), "separate values by commas, and close [ with ] and { with }")
 		}
 	}
 	if j.peek(); j.pos < len(j.text) {
@@ -142,11 +146,11 @@ func (j *jsonChecker) key() bool {
 	}
 	keys := j.stack[len(j.stack)-1].keys
 	if keys[name] {
-		j.warns = append(j.warns, jsonFault{at, "the name " + word(name) + " stands twice in one object", "most readers keep the last; remove one", true})
+		j.warns = append(j.warns, jsonFault{at: at, message: "the name " + word(name) + " stands twice in one object", hint: "most readers keep the last; remove one", warning: true})
 	}
 	keys[name] = true
 	if j.peek() != ':' {
-		return j.fail(j.pos, "a colon is missing behind the name "+word(name), "")
+		return j.fail(j.pos, "a colon is missing behind the name "+word(name), `write {"name": value}`)
 	}
 	j.pos++
 	return true
@@ -246,18 +250,25 @@ func (j *jsonChecker) num() bool {
 	whole := j.pos
 	switch {
 	case !digits():
-		return j.fail(begin, "a digit is missing behind -", "")
+		return j.fail(begin, "a digit is missing behind -", "write a number, or put the text in double quotes")
 	case j.text[whole] == '0' && j.pos > whole+1:
 		return j.fail(begin, "a number begins with 0", "JSON numbers have no leading zeros")
 	case accept(".") && !digits():
-		return j.fail(begin, "a digit is missing behind the point of a number", "")
+		return j.fail(begin, "a digit is missing behind the point of a number", "write 1.0, or 1")
 	case accept("eE"):
 		accept("+-")
 		if !digits() {
-			return j.fail(begin, "a digit is missing in the exponent of a number", "")
+			return j.fail(begin, "a digit is missing in the exponent of a number", "write 1e3, or 1000")
 		}
 	}
 	return true
+}
+
+// meant reports a word of another language.
+func (j *jsonChecker) meant(text, word string) bool {
+	j.fail(j.pos, "unknown word "+text, "did you mean "+word+"?")
+	j.fault.old, j.fault.with = text, word
+	return false
 }
 
 // literal reads true, false or null, and says what another word may mean.
@@ -272,19 +283,20 @@ func (j *jsonChecker) literal() bool {
 		j.pos += end
 		return true
 	case strings.EqualFold(text, "true"), strings.EqualFold(text, "false"), strings.EqualFold(text, "null"):
-		return j.fail(j.pos, "unknown word "+text, "did you mean "+strings.ToLower(text)+"?")
+		return j.meant(text, strings.ToLower(text))
 	case text == "None":
-		return j.fail(j.pos, "unknown word None", "did you mean null?")
+		return j.meant(text, "null")
 	case text != "":
 		return j.fail(j.pos, "unknown word "+word(text), `texts are in double quotes: "`+word(text)+`"`)
 	case rest == "" && len(j.stack) > 0:
-		return j.fail(j.stack[len(j.stack)-1].at, string(j.text[j.stack[len(j.stack)-1].at])+" is not closed", "")
+		top := j.stack[len(j.stack)-1]
+		return j.fail(top.at, string(j.text[top.at])+" is not closed", "add "+string(top.close)+" at the end")
 	case j.foreign():
 		return false
 	case rest == "":
 		return j.fail(j.pos, "a value is missing at the end", "")
 	}
-	return j.fail(j.pos, "a value is missing before "+j.here(), "")
+	return j.fail(j.pos, "a value is missing before "+j.here(), "write one there, such as null")
 }
 
 // foreign reports what other languages have and JSON has not.

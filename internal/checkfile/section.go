@@ -117,6 +117,8 @@ func (s *source) marker(i int, open *section) (section, bool) {
 		hint := "put the marker on a line of its own"
 		if rest = strings.TrimSpace(strings.TrimLeft(rest, ":= \t")); rest != "" {
 			hint = "put " + word(rest) + " on the next line"
+		} else { // what follows is no part of the section: one slip is one fault
+			sec.start = s.after(i)
 		}
 		s.at(i, sec.column, mark+" does not stand alone on its line", hint)
 		return sec, true
@@ -132,7 +134,7 @@ func (s *source) misspelt(sec section, text string, open *section) (section, boo
 	sec.mark = nearestMark(name, open == nil || open.mark == markRequirements)
 	switch {
 	case sec.mark != "":
-		s.at(sec.line, sec.column, "unknown section "+word(text), "did you mean "+sec.mark+"?")
+		replace(s.at(sec.line, sec.column, "unknown section "+word(text), "did you mean "+sec.mark+"?"), text, sec.mark)
 		return sec, true
 	case open == nil:
 		s.at(sec.line, sec.column, "unknown section "+word(text), "sections are "+strings.Join(marks, ", "))
