@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
 	"github.com/dwmon/dwmon/internal/store/sqlite"
@@ -163,7 +164,7 @@ func noChecker(name, checks string, names []string) error {
 // backfill asks the source once and stores what lies before everything that the walk
 // may still judge.
 func (a *assembly) backfill(ctx context.Context, job *engine.Job, r BackfillRequest, progress func(BackfillStage)) (*Backfilled, error) {
-	b := &backfilling{assembly: a, job: job, request: r, progress: progress, out: &Backfilled{Name: r.Name, DryRun: r.DryRun}}
+	b := &backfilling{assembly: a, cfg: a.shared.Load(), job: job, request: r, progress: progress, out: &Backfilled{Name: r.Name, DryRun: r.DryRun}}
 	err := b.run(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("checker %s: %w", r.Name, err)
@@ -174,6 +175,7 @@ func (a *assembly) backfill(ctx context.Context, job *engine.Job, r BackfillRequ
 // backfilling is a backfill under way.
 type backfilling struct {
 	*assembly
+	cfg      *config.Config // stays, whatever is reloaded meanwhile
 	job      *engine.Job
 	request  BackfillRequest
 	progress func(BackfillStage)
