@@ -112,6 +112,10 @@ var rules = []rule{
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
+		of: []string{"internal/backtest"}, ours: []string{"internal/dwmon", "internal/engine"},
+		why: "a replay is the engine over a past that any store may tell",
+	},
+	{
 		of: []string{"internal/heartbeat"}, ours: []string{},
 		why: "it is told of slots, and knows nothing of what they are",
 	},
@@ -183,6 +187,8 @@ var users = []struct {
 	{
 		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/engine/...", "internal/checktest", "cmd/dwmon", "internal/bench/..."},
 		why: "only the daemon wires, and unit tests of checkers are passes; the command prints the reports of its passes",
+		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
+		why: "only the daemon wires; the command prints the reports of its passes",
 	},
 	{
 		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/..."},

@@ -177,11 +177,16 @@ func progressLine(w io.Writer) *progressBar {
 }
 
 func (b *progressBar) show(done, total int64) {
+	b.line(fmt.Sprintf("%d of about %d rows read (%d %%)", done, total, 100*done/max(total, 1)))
+}
+
+// line replaces what the line says, not too often.
+func (b *progressBar) line(text string) {
 	if b.out == nil || time.Since(b.last) < 100*time.Millisecond {
 		return
 	}
 	b.last = time.Now()
-	fmt.Fprintf(b.out, "\r\033[K%d of about %d rows read (%d %%)", done, total, 100*done/max(total, 1))
+	fmt.Fprint(b.out, "\r\033[K"+text)
 }
 
 func (b *progressBar) clear() {

@@ -42,6 +42,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
 	)
+	root.AddCommand(backfillCommand(), backtestCommand())
 	root.InitDefaultCompletionCmd()
 	polishCompletion(root)
 	walk(root, checkArgs)

@@ -98,6 +98,7 @@ func (d *daemon) control(ctx context.Context, group *sync.WaitGroup) error {
 	handle(mux, "POST /v1/plugins", d.listPlugins)
 	d.controlSilences(mux)
 	d.controlAcks(mux)
+	d.controlBackfill(ctx, mux)
 	serve(ctx, group, d, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, l)
 	return nil
 }

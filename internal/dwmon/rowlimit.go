@@ -14,11 +14,31 @@ import (
 // tried, and the first that is whole and has a limit is believed: a limit seen by
 // mistake matters only to a result of exactly so many rows.
 func RowLimit(query string) (rows int64, ok bool) {
+	l, ok := limitIn(query)
+	return l.rows, ok
+}
+
+// WithRowLimit is a query whose outermost limit, as RowLimit finds it, is another
+// number; false where it has none. Nothing else of it changes.
+func WithRowLimit(query string, rows int64) (string, bool) {
+	l, ok := limitIn(query)
+	if !ok {
+		return query, false
+	}
+	number := strconv.FormatInt(rows, 10)
+	if l.until == l.from { // FETCH FIRST ROW ONLY
+		number += " "
+	}
+	return query[:l.from] + number + query[l.until:], true
+}
+
+// limitIn finds the limit of the first reading that has one.
+func limitIn(query string) (l limit, ok bool) {
 	readings(query, func(words []sqlWord) bool {
-		rows, ok = limitOf(words)
+		l, ok = limitOf(words)
 		return ok
 	})
-	return rows, ok
+	return l, ok
 }
 
 // NewestFirst says whether a query's outermost ORDER BY has a descending first
@@ -50,6 +70,8 @@ type sqlWord struct {
 	// depth is how many parentheses are open around it; those themselves count as
 	// outside.
 	depth int
+	// at is its place in the query, in bytes.
+	at int
 }
 
 // quotedWord stands for a string or a quoted name.
@@ -64,7 +86,7 @@ func sqlWords(query string, escapes bool) (words []sqlWord, whole bool) {
 		if n == 0 {
 			return nil, false
 		}
-		text := query[i : i+n]
+		at, text := i, query[i:i+n]
 		i += n
 		switch kind {
 		case tokenSpace:
@@ -80,7 +102,7 @@ func sqlWords(query string, escapes bool) (words []sqlWord, whole bool) {
 				return nil, false
 			}
 		}
-		words = append(words, sqlWord{text, depth})
+		words = append(words, sqlWord{text, depth, at})
 		switch text {
 		case "(", "[":
 			depth++
@@ -240,7 +262,7 @@ func descends(words []sqlWord) (found bool) {
 }
 
 // limitOf finds the limit among the words of a query.
-func limitOf(words []sqlWord) (int64, bool) {
+func limitOf(words []sqlWord) (limit, bool) {
 	base := words[0].depth
 	var found []limit
 	joined := false // by UNION and the like
@@ -251,7 +273,7 @@ func limitOf(words []sqlWord) (int64, bool) {
 		}
 		switch w.text {
 		case ";":
-			return 0, false // two statements
+			return limit{}, false // two statements
 		case "UNION", "INTERSECT", "EXCEPT", "MINUS":
 			if !isName(words, i) {
 				joined, joinedAt = true, i
@@ -263,13 +285,13 @@ func limitOf(words []sqlWord) (int64, bool) {
 		}
 	}
 	if len(found) != 1 {
-		return 0, false
+		return limit{}, false
 	}
 	// A limit before the last UNION, and every TOP, is that of one of the parts.
 	if joined && (found[0].top || found[0].at < joinedAt) {
-		return 0, false
+		return limit{}, false
 	}
-	return found[0].rows, true
+	return found[0], true
 }
 
 // limit is a limit at a place among the words.
@@ -277,6 +299,9 @@ type limit struct {
 	at   int
 	rows int64
 	top  bool
+	// from and until are the place of its number in the query, in bytes; the same
+	// where it says none.
+	from, until int
 }
 
 // unwrapped takes off parentheses that hold all of the words.
@@ -327,13 +352,13 @@ func limitAt(words []sqlWord, i int) (limit, bool) {
 // limitClause reads LIMIT n, LIMIT n OFFSET k, LIMIT k, n and LIMIT n WITH TIES.
 // LIMIT n BY, of ClickHouse, is a limit for each group.
 func limitClause(words []sqlWord, i int) (limit, bool) {
-	rows, next, ok := number(words, i+1)
+	n, next, ok := number(words, i+1)
 	if ok && textAt(words, next) == "," {
-		rows, next, ok = number(words, next+1)
+		n, next, ok = number(words, next+1)
 	}
 	switch textAt(words, next) {
 	case "", ";", ")", "OFFSET", "WITH", "FOR", "LOCK", "INTO", "FORMAT", "SETTINGS", "OPTION", "ALLOW", "UNION", "INTERSECT", "EXCEPT", "MINUS":
-		return limit{i, rows, false}, ok
+		return n.limit(i, false), ok
 	}
 	return limit{}, false
 }
@@ -343,14 +368,17 @@ func fetchClause(words []sqlWord, i int) (limit, bool) {
 	if w := textAt(words, i+1); w != "FIRST" && w != "NEXT" {
 		return limit{}, false
 	}
-	rows, next, ok := number(words, i+2)
+	n, next, ok := number(words, i+2)
 	if !ok {
-		rows, next = 1, i+2
+		n, next = sqlNumber{value: 1}, i+2
+		if next < len(words) {
+			n.from, n.until = words[next].at, words[next].at
+		}
 	}
 	if w := textAt(words, next); w != "ROW" && w != "ROWS" {
 		return limit{}, false
 	}
-	return limit{i, rows, false}, true
+	return n.limit(i, false), true
 }
 
 // topClause reads SELECT TOP n.
@@ -362,28 +390,39 @@ func topClause(words []sqlWord, i int) (limit, bool) {
 	if textAt(words, before) != "SELECT" {
 		return limit{}, false
 	}
-	rows, next, ok := number(words, i+1)
+	n, next, ok := number(words, i+1)
 	// TOP 5 * is all columns of five rows; what follows TOP (5) may be anything.
 	switch w := textAt(words, next); w {
 	case "PERCENT", "", ",", ".", "FROM":
 		return limit{}, false
 	default:
-		return limit{i, rows, true}, ok
+		return n.limit(i, true), ok
 	}
 }
 
-// number reads a whole number, in parentheses perhaps, and gives the place after it.
-func number(words []sqlWord, i int) (n int64, next int, ok bool) {
+// sqlNumber is a whole number and its place in the query, in bytes.
+type sqlNumber struct {
+	value       int64
+	from, until int
+}
+
+// limit is the number as the limit whose keyword is at a place among the words.
+func (n sqlNumber) limit(at int, top bool) limit {
+	return limit{at: at, rows: n.value, top: top, from: n.from, until: n.until}
+}
+
+// number reads a whole number, in parentheses perhaps, and gives the word after it.
+func number(words []sqlWord, i int) (n sqlNumber, next int, ok bool) {
 	if textAt(words, i) == "(" && textAt(words, i+2) == ")" {
 		n, _, ok = number(words, i+1)
 		return n, i + 3, ok
 	}
 	text := textAt(words, i)
 	if text == "" || !isDigitByte(text[0]) {
-		return 0, i, false
+		return sqlNumber{}, i, false
 	}
-	n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
-	return n, i + 1, err == nil
+	value, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
+	return sqlNumber{value, words[i].at, words[i].at + len(text)}, i + 1, err == nil
 }
 
 // textAt is the word at a place; empty beyond the ends.

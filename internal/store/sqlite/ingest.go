@@ -177,15 +177,16 @@ type sortKey struct {
 	again bool // an earlier row of the block has the same key
 }
 
-// sort puts the rows in the order of their keys: neighbours in the order are
-// neighbours in the database's pages.
-func (g *ingest) sort(b *block) {
+func (g *ingest) sort(b *block) { g.order = inKeyOrder(g.order[:0], b) }
+
+// inKeyOrder appends the rows of a block in the order of their keys: neighbours in the
+// order are neighbours in the database's pages. Rows of one key stay as they came.
+func inKeyOrder(order []sortKey, b *block) []sortKey {
 	skip := sharedPrefix(b)
-	g.order = g.order[:0]
 	for i := range b.ends {
-		g.order = append(g.order, sortKey{lead: leadBytes(b.key(i)[skip:]), row: uint32(i)})
+		order = append(order, sortKey{lead: leadBytes(b.key(i)[skip:]), row: uint32(i)})
 	}
-	slices.SortFunc(g.order, func(x, y sortKey) int {
+	slices.SortFunc(order, func(x, y sortKey) int {
 		if x.lead != y.lead {
 			if x.lead < y.lead {
 				return -1
@@ -197,10 +198,11 @@ func (g *ingest) sort(b *block) {
 		}
 		return int(x.row) - int(y.row)
 	})
-	for i := 1; i < len(g.order); i++ {
-		x, y := g.order[i-1], &g.order[i]
+	for i := 1; i < len(order); i++ {
+		x, y := order[i-1], &order[i]
 		y.again = x.lead == y.lead && bytes.Equal(b.key(int(x.row)), b.key(int(y.row)))
 	}
+	return order
 }
 
 // sharedPrefix is how many bytes all keys of a block begin with.

@@ -65,6 +65,8 @@ type DB struct {
 	readers  chan *conn
 	progress progressCache
 	filters  *filters
+	// backfill is held by the one backfill that may run at a time.
+	backfill sync.Mutex
 
 	closeOnce sync.Once
 	closed    chan struct{}
