@@ -40,7 +40,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), statusCommand(), historyCommand(), slowCommand(),
 		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
-		schemaCommand(),
+		schemaCommand(), lspCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	polishCompletion(root)
