@@ -41,13 +41,7 @@ var ErrNoShutdown = errors.New("the client ended the session without the request
 // The error is nil after an orderly shutdown; ErrNoShutdown; or says why the
 // stream cannot be read. The goroutine that reads in ends with the stream.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, opts Options) error {
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	s := &server{opts: opts, out: out, docs: map[string]*document{}, dirty: map[string]bool{}, configs: map[string]*configFile{}}
+	s := newServer(out, opts)
 	done := make(chan struct{})
 	defer close(done)
 	arrived := make(chan arrival, 64)
@@ -117,6 +111,16 @@ type server struct {
 	// dirty are the documents whose diagnostics are to be told.
 	dirty   map[string]bool
 	configs map[string]*configFile
+}
+
+func newServer(out io.Writer, opts Options) *server {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &server{opts: opts, out: out, docs: map[string]*document{}, dirty: map[string]bool{}, configs: map[string]*configFile{}}
 }
 
 // waiting are the requests that have come and are not begun.
