@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"pgregory.net/rapid"
@@ -31,6 +32,9 @@ func FuzzMessageReader(f *testing.F) {
 			if total += len(body); total > len(stream) {
 				t.Fatalf("%d bytes came out of %d", total, len(stream))
 			}
+			if m, refused := parseMessage(body); (m == nil) == (refused == nil) {
+				t.Fatalf("%q is neither taken nor refused, or both", body)
+			}
 			var again bytes.Buffer
 			if err := writeMessage(&again, body); err != nil {
 				t.Fatal(err)
@@ -42,30 +46,35 @@ func FuzzMessageReader(f *testing.F) {
 	})
 }
 
-// FuzzSession sends messages that a fuzzer made of a good session: the server
-// answers every request or ends, and never falls over.
-func FuzzSession(f *testing.F) {
-	const open = `{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":{"uri":"file:///a.dwmon","version":1,"text":%s}}}`
-	for _, method := range []string{"hover", "completion", "codeAction", "formatting", "documentSymbol", "foldingRange"} {
-		f.Add(fmt.Sprintf(open, quote(good)), fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"textDocument/%s","params":{"textDocument":{"uri":"file:///a.dwmon"},"position":{"line":5,"character":16},"range":{"start":{"line":5,"character":0},"end":{"line":5,"character":9}}}}`, method))
-	}
-	f.Add(fmt.Sprintf(open, quote("__OPTIONS__\nalert: {after: 2, [")), `{"jsonrpc":"2.0","method":"textDocument/didChange","params":{"textDocument":{"uri":"file:///a.dwmon","version":2},"contentChanges":[{"range":{"start":{"line":9,"character":9},"end":{"line":0,"character":0}},"text":"😀"}]}}`)
-	f.Fuzz(func(t *testing.T, first, second string) {
-		// Without the goroutine that reads: what a fuzzer tries must run the same twice.
+// FuzzRequests asks everything at every kind of place in every kind of text: the
+// server has an answer, and never falls over.
+func FuzzRequests(f *testing.F) {
+	f.Add("__OPTIONS__\nalert: {after: 2, [", uint16(1), uint16(9))
+	f.Add("__REQUIREMENTS__\nMINNUM CHECKHORS0-9\n", uint16(1), uint16(7))
+	f.Add("__SOURCE__\r\nA\r__QUERY_\n", uint16(1), uint16(0))
+	f.Fuzz(func(t *testing.T, text string, line, character uint16) {
 		var out bytes.Buffer
-		s := newServer(&out, Options{})
-		for _, body := range []string{`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`, first, second} {
-			var a arrival
-			a.msg, a.refused = parseMessage([]byte(body))
-			if end, err := s.take(a); err != nil && !errors.Is(err, ErrNoShutdown) {
-				t.Fatal(err)
-			} else if end {
-				break
+		s := newServer(&out, Options{Now: func() time.Time { return noon }})
+		s.initialized, s.snippets = true, true
+		send := func(method, id, params string) {
+			a := arrival{msg: &message{Method: method, Params: []byte(params)}}
+			if id != "" {
+				a.msg.ID = []byte(id)
+			}
+			if end, err := s.take(a); end || err != nil {
+				t.Fatalf("%s ends the session: %v", method, err)
 			}
 			s.publishDirty()
 		}
-		if strings.Contains(out.String(), "failed within dwmon") {
-			t.Fatal(out.String())
+		send("textDocument/didOpen", "", fmt.Sprintf(`{"textDocument":{"uri":"untitled:a.dwmon","version":1,"text":%s}}`, quote(text)))
+		place := fmt.Sprintf(`{"line":%d,"character":%d}`, line, character)
+		all := fmt.Sprintf(`{"textDocument":{"uri":"untitled:a.dwmon"},"position":%s,"range":{"start":%s,"end":%s}}`, place, place, place)
+		for _, method := range []string{"hover", "completion", "codeAction", "formatting", "documentSymbol", "foldingRange"} {
+			send("textDocument/"+method, "1", all)
+		}
+		send("textDocument/didChange", "", fmt.Sprintf(`{"textDocument":{"uri":"untitled:a.dwmon","version":2},"contentChanges":[{"range":{"start":%s,"end":{"line":0,"character":0}},"text":"x"}]}`, place))
+		if n := strings.Count(out.String(), `"result":`); n != 6 || strings.Contains(out.String(), `"error":`) {
+			t.Fatalf("%d answers to 6 questions: %s", n, out.String())
 		}
 	})
 }
