@@ -20,7 +20,7 @@ import (
 func (l *loader) file(path, text string) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	l.r = &strictyaml.Reader{File: path, Lines: lines, Private: true}
+	l.r = &strictyaml.Reader{File: path, Code: dwmon.CodeConfig, Lines: lines, Private: true}
 	if root := l.r.Read([]byte(text)); root != nil {
 		l.r.Fields(root, "the configuration", l.fields())
 	}
@@ -37,6 +37,7 @@ func (l *loader) fields() []strictyaml.Field {
 		{Name: "purger", Read: l.purger},
 		{Name: "calendars", Read: l.calendars},
 		{Name: "heartbeat", Read: l.heartbeat},
+		{Name: "policy", Read: l.demands},
 	}
 	for _, s := range Overrides {
 		fields = append(fields, strictyaml.Field{Name: s.Key, Read: func(n *yaml.Node) { l.override(s, n) }})
