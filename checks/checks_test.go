@@ -2,11 +2,17 @@ package checks_test
 
 import (
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	_ "time/tzdata"
 
 	"github.com/dwmon/dwmon/checks"
 	"github.com/dwmon/dwmon/internal/checkfile"
+	"github.com/dwmon/dwmon/internal/checktest"
+	"github.com/dwmon/dwmon/internal/dwmon"
 )
 
 func TestEveryFileIsACheckerWithoutFault(t *testing.T) {
@@ -43,5 +49,40 @@ func TestEveryFileIsACheckerWithoutFault(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheUnitTestsPass runs the unit tests that stand beside the examples, as
+// `dwmon test checks` does.
+func TestTheUnitTestsPass(t *testing.T) {
+	files, err := filepath.Glob("*" + checktest.Ending)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files %v, error %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		beside := func(checktest.Target) (*dwmon.Checker, []dwmon.FileFault) {
+			f := checkfile.ReadFile(strings.TrimSuffix(file, checktest.Ending)+checkfile.Ending, "")
+			return f.Checker, f.Faults
+		}
+		suite, faults := checktest.Read(file, text, beside, checktest.Defaults{Zone: time.UTC, CatchUp: 24 * time.Hour, Alert: dwmon.DefaultAlertRule})
+		if suite == nil {
+			t.Fatal(dwmon.FileFaults(faults).Text())
+		}
+		for i := range suite.Tests {
+			test := &suite.Tests[i]
+			t.Run(file+"/"+test.Name, func(t *testing.T) {
+				failures, err := suite.Run(t.Context(), test)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range failures {
+					t.Error("\n" + f.Text())
+				}
+			})
+		}
 	}
 }

@@ -24,9 +24,8 @@ func ZoneShift(fetches []FetchRecord) time.Duration {
 		if !f.OK || f.Fresh == 0 || f.Newest == nil {
 			continue
 		}
-		age := time.Duration(f.Started-*f.Newest) * time.Microsecond
-		near := (age - zoneSlack/2).Round(zoneStep)
-		if near == 0 || near > zoneMost || near < -zoneMost || age-near < 0 || age-near > zoneSlack || agree > 0 && near != shift {
+		near := NearZoneShift(time.Duration(f.Started-*f.Newest) * time.Microsecond)
+		if near == 0 || agree > 0 && near != shift {
 			return 0
 		}
 		shift = near
@@ -36,4 +35,15 @@ func ZoneShift(fetches []FetchRecord) time.Duration {
 		return 0
 	}
 	return shift
+}
+
+// NearZoneShift is the offset between two zones that the age of a newest row, negative
+// where it lies ahead of the clock, may be due to; 0 for none. One age alone proves
+// little: each in twenty is near a multiple of half an hour by chance.
+func NearZoneShift(age time.Duration) time.Duration {
+	near := (age - zoneSlack/2).Round(zoneStep)
+	if near > zoneMost || near < -zoneMost || age-near < 0 || age-near > zoneSlack {
+		return 0
+	}
+	return near
 }

@@ -1,5 +1,5 @@
 // Package model is a store in maps: the plainest thing that keeps dwmon.Store's
-// promises. Simulations run on it, and the conformance suite of real stores runs
+// promises. Unit tests of checkers and simulations run on it, and the conformance suite of real stores runs
 // on it too, so that the suite itself is tried. It keeps everything that it was
 // told, for tests to look at.
 package model

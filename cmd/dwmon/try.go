@@ -1,0 +1,361 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/dryrun"
+	"github.com/dwmon/dwmon/internal/words"
+)
+
+// Most of what may be asked for: what nobody could read.
+const (
+	mostTryRows    = 1000
+	mostTryWindows = 1000
+)
+
+func tryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "try FILE",
+		Short: "ask for a checker's rows once, and show what its lines would say",
+		Long: `Reads a checker file, asks its source once, the way that a daemon does, and shows what
+came: the first rows and how their timestamps were understood, repeated keys, how old
+the newest row is, and what looks wrong. For each requirement line it shows the last
+windows that were due, with their counts and verdicts.
+
+Nothing is stored and nobody is told. The verdicts are those of a first pass: rows that
+the query does not give any more, an older database may still have. Exit code 1 says
+that the file is bad or that the fetch failed; BAD verdicts do not change it.`,
+		Example: `  dwmon try checks/billing/new_invoices.dwmon
+  dwmon try new_orders.dwmon --rows 3 --windows 48
+  dwmon try new_orders.dwmon --json | jq '.result.lines[].windows[-1]'`,
+		Args: oneFile,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"dwmon"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+	}
+	settings(cmd, "checks", "plugins", "db", "timezone", "strict")
+	logFlags(cmd, "error", "text")
+	object := asJSON(cmd, "print one JSON object")
+	var opts daemon.TryOptions
+	cmd.Flags().IntVar(&opts.Rows, "rows", 10, "how many of the first rows are shown")
+	cmd.Flags().IntVar(&opts.Windows, "windows", 20, "how many of the last due windows of each line are judged")
+	now := cmd.Flags().String("now", "", "a time that stands for the clock, but for that of plugins: RFC 3339 or seconds since the epoch")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkTry(&opts); err != nil {
+			return &usageError{err, cmd.CommandPath() + " --help"}
+		}
+		o, err := pluginOptions(cmd)
+		if err != nil {
+			return err
+		}
+		if *now != "" {
+			at, err := parseTime(*now)
+			if err != nil {
+				return &usageError{fmt.Errorf("--now: %w", err), ""}
+			}
+			o.Now = func() time.Time { return at }
+		}
+		opts.Progress = tryLine(cmd.ErrOrStderr())
+		tried, err := daemon.TryFile(cmd.Context(), o, args[0], opts)
+		if err != nil {
+			return aboutPlugin(cmd, err)
+		}
+		return showTried(cmd, tried, *object)
+	}
+	return cmd
+}
+
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New(cmd.CommandPath() + " takes one checker file; options such as --json are named with two dashes")
+	}
+	return nil
+}
+
+func checkTry(opts *daemon.TryOptions) error {
+	switch {
+	case opts.Rows < 0 || opts.Rows > mostTryRows:
+		return fmt.Errorf("--rows %d is not a number from 0 to %d", opts.Rows, mostTryRows)
+	case opts.Windows < 1 || opts.Windows > mostTryWindows:
+		return fmt.Errorf("--windows %d is not a number from 1 to %d", opts.Windows, mostTryWindows)
+	}
+	return nil
+}
+
+// showTried prints what came of a try; errFault where it failed.
+func showTried(cmd *cobra.Command, t *daemon.Tried, object bool) error {
+	if object {
+		if err := newJSONLines(cmd.OutOrStdout()).write(t); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(cmd.ErrOrStderr(), dwmon.FileFaults(t.Faults).Text())
+		if !dwmon.AnyError(t.Faults) || t.Plugin != "" {
+			printTried(cmd.OutOrStdout(), t)
+		}
+	}
+	if t.Failed() {
+		return errFault
+	}
+	return nil
+}
+
+// quietFor is how long nobody is told that something takes long.
+const quietFor = 500 * time.Millisecond
+
+// tryLine shows on a terminal how far a try is, and takes that away again.
+func tryLine(w io.Writer) func(daemon.TryProgress) {
+	f, ok := w.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) {
+		return nil
+	}
+	waiting := waitingLine(w)
+	return func(p daemon.TryProgress) {
+		switch {
+		case p.Fetching == "":
+			waiting(p.Waiting)
+		case p.Took >= quietFor:
+			fmt.Fprint(w, "\r\x1b[K"+cutCells(progressText(p), max(columnsOf(w)-1, narrowest)))
+		}
+		if p.Fetching == "" && len(p.Waiting) == 0 {
+			fmt.Fprint(w, "\r\x1b[K")
+		}
+	}
+}
+
+func progressText(p daemon.TryProgress) string {
+	return fmt.Sprintf("asking %s: %s after %d s; Ctrl-C stops the query", p.Fetching, words.Count(p.Rows, "row", "rows"), int(p.Took.Seconds()))
+}
+
+func printTried(out io.Writer, t *daemon.Tried) {
+	served := t.Plugin
+	if t.Version != "" {
+		served += " " + t.Version
+	}
+	list := [][2]string{{"checker", t.CheckerName}, {"served by", fmt.Sprintf("%s, for SOURCE %s", served, oneLine(t.Source))}}
+	if t.Failure != nil {
+		printTryFailure(out, t, list)
+		return
+	}
+	r := t.Result
+	took := "in " + short3(t.Seconds)
+	if t.SourceSeconds != nil {
+		took += ", " + short3(*t.SourceSeconds) + " of it at the source"
+	}
+	list = append(list, [2]string{"rows", words.Count(r.Rows, "row", "rows") + " " + took})
+	pairs(out, append(list, rowFindings(r, t.Zone)...))
+	printTryRows(out, r, t.Zone)
+	for i := range r.Warnings {
+		printTryWarning(out, &r.Warnings[i], i == 0)
+	}
+	for i := range r.Lines {
+		printTryLine(out, &r.Lines[i], t.Zone)
+	}
+}
+
+// oneLine is the start of a SOURCE of several lines.
+func oneLine(text string) string {
+	line, _, more := strings.Cut(text, "\n")
+	if line = strings.TrimSpace(line); more {
+		line += " …"
+	}
+	return line
+}
+
+func printTryFailure(out io.Writer, t *daemon.Tried, list [][2]string) {
+	if t.Seconds > 0 {
+		list = append(list, [2]string{"gave up", fmt.Sprintf("after %s; %s had come", short3(t.Seconds), words.Count(t.RowsBefore, "row", "rows"))})
+	}
+	pairs(out, append(list, failure(t.Failure)...))
+}
+
+// rowFindings are what is to be said of the rows as a whole.
+func rowFindings(r *dryrun.Report, zone *time.Location) [][2]string {
+	var list [][2]string
+	add := func(name, format string, args ...any) {
+		list = append(list, [2]string{name, fmt.Sprintf(format, args...)})
+	}
+	if r.SkippedNull > 0 {
+		add("skipped", "%s without a timestamp: no events yet", words.Count(r.SkippedNull, "row", "rows"))
+	}
+	if r.SkippedFuture > 0 {
+		add("skipped", "%s more than a day ahead of the clock: no events yet", words.Count(r.SkippedFuture, "row", "rows"))
+	}
+	keys := words.Count(r.Keys, "key", "keys")
+	if r.RepeatedRows > 0 {
+		keys += fmt.Sprintf("; %s came more than once: %s", words.Count(r.RepeatedKeys, "key", "keys"), repeats(r))
+	}
+	add("counted", "%s", keys)
+	if r.Oldest != nil {
+		add("oldest", "%s", localStamp(*r.Oldest, zone))
+		add("newest", "%s, %s", localStamp(*r.Newest, zone), agedText(*r.NewestAge))
+	}
+	switch {
+	case r.Cut && r.WholeFrom != nil:
+		add("cut", "the source may have more rows; those from %s on are all here", localStamp(*r.WholeFrom, zone))
+	case r.Cut:
+		add("cut", "the source may have more rows, and any may be missing")
+	}
+	return list
+}
+
+// repeats shows some keys that came more than once.
+func repeats(r *dryrun.Report) string {
+	var parts []string
+	for _, e := range r.Repeated {
+		parts = append(parts, fmt.Sprintf("%s (%d times)", cutCells(e.Key, 40), e.Rows))
+	}
+	text := strings.Join(parts, ", ")
+	if int64(len(parts)) < r.RepeatedKeys {
+		text += ", …"
+	}
+	return text
+}
+
+// localStamp is a time to the second, with its distance from UTC.
+func localStamp(at dryrun.Stamp, zone *time.Location) string {
+	return at.In(zone).Format(dwmon.LocalTimeLayout + " -07:00")
+}
+
+func agedText(seconds float64) string {
+	if seconds < 0 {
+		return "ahead of the clock by " + tryAge(-seconds)
+	}
+	return tryAge(seconds) + " ago"
+}
+
+// tryAge is a number of seconds for people.
+func tryAge(seconds float64) string { return short(time.Duration(seconds * float64(time.Second))) }
+
+func printTryRows(out io.Writer, r *dryrun.Report, zone *time.Location) {
+	if len(r.FirstRows) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	local := "in " + words.Zone(zone)
+	t := newNoted(out, "key", "timestamp (UTC)", local, "age")
+	t.optional = []string{"age", local}
+	width := columnsOf(out)
+	for _, row := range r.FirstRows {
+		key := row.Key
+		if width > 0 {
+			key = cutCells(key, max(width-64, 16))
+		}
+		var notes []string
+		if row.Future {
+			notes = []string{"more than a day ahead of the clock: no event yet"}
+		}
+		t.row(notes, key, strings.Replace(row.Time, "T", " ", 1), row.LocalTime, rowAge(row.Age))
+	}
+	_ = t.print() // the stream has gone
+	if more := r.Rows - int64(len(r.FirstRows)); more > 0 {
+		fmt.Fprintf(out, "… and %d more\n", more)
+	}
+}
+
+func printTryWarning(out io.Writer, w *dryrun.Warning, first bool) {
+	if first {
+		fmt.Fprintln(out)
+	}
+	width := columnsOf(out)
+	text := "warning: " + w.Message
+	if width > 0 {
+		text = wrapped(text, width)
+	}
+	fmt.Fprintln(out, text)
+	if w.Hint != "" {
+		fmt.Fprint(out, indented("→ "+w.Hint, width))
+	}
+}
+
+func rowAge(seconds float64) string {
+	if seconds < 0 {
+		return "in " + tryAge(-seconds)
+	}
+	return tryAge(seconds)
+}
+
+// printTryLine shows the last windows of a line, and what it would say now.
+func printTryLine(out io.Writer, l *dryrun.Line, zone *time.Location) {
+	width := columnsOf(out)
+	head := fmt.Sprintf("line %d: %s", l.FileLine, l.Words)
+	if width > 0 {
+		head = wrapped(head, width)
+	}
+	fmt.Fprintf(out, "\n%s\n", head)
+	for _, row := range tryChart(l, width) {
+		fmt.Fprintln(out, strings.TrimRight("    "+row, " "))
+	}
+	fmt.Fprint(out, indented(verdictText(out, l, zone), width))
+}
+
+// tryChart is a list of the windows.
+func tryChart(l *dryrun.Line, width int) []string {
+	var rows []string
+	for _, w := range l.Windows {
+		rows = append(rows, fmt.Sprintf("%s  %d %s", w.LocalTime, w.Count, w.Status))
+	}
+	return rows
+}
+
+// verdictText is the last verdict in words, and when the next is due.
+func verdictText(out io.Writer, l *dryrun.Line, zone *time.Location) string {
+	text := "it has not been due yet"
+	if w, ok := l.Last(); ok {
+		text = fmt.Sprintf("%s at %s: %s", painted(out, w.Status.String()), w.LocalTime, words.Count(w.Count, "row", "rows"))
+		if why := whyText(w.Reason, l); why != "" {
+			text += ", " + why
+		}
+		if bad := notGood(l.Windows); bad != "" {
+			text += "; of the last " + words.Count(int64(len(l.Windows)), "window", "windows") + " " + bad
+		}
+	}
+	if l.NextDue != nil {
+		text += "; next due at " + dwmon.LocalTime(*l.NextDue, zone)
+	}
+	return text
+}
+
+// whyText says why a verdict is not GOOD.
+func whyText(reason dwmon.Reason, l *dryrun.Line) string {
+	switch reason {
+	case dwmon.Low:
+		return fmt.Sprintf("fewer than %d", *l.Min)
+	case dwmon.High:
+		return fmt.Sprintf("more than %d", *l.Max)
+	case dwmon.Truncated:
+		return fmt.Sprintf("fewer than %d, but the result is cut, and rows of this window may be missing", *l.Min)
+	case dwmon.AssumedTime:
+		return "nothing is known of the time before the first fetch"
+	default:
+		return ""
+	}
+}
+
+// notGood counts the windows that are not GOOD; empty where all are.
+func notGood(windows []dryrun.Window) string {
+	many := map[dwmon.Status]int64{}
+	for _, w := range windows {
+		many[w.Status]++
+	}
+	var parts []string
+	for _, s := range []dwmon.Status{dwmon.Bad, dwmon.Unknown} {
+		if many[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", many[s], s))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "were " + strings.Join(parts, " and ")
+}
