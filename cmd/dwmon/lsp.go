@@ -10,7 +10,9 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/lsp"
 	"github.com/dwmon/dwmon/internal/notice"
 )
@@ -37,6 +39,9 @@ above each file. No plugin is started, and no source or database is asked.`,
 		}
 		opts := lsp.Options{
 			Version: daemon.Version, Template: notice.Faults,
+			UnitTests: func(file, text string, cfg *config.Config) []dwmon.FileFault {
+				return daemon.UnitTestFaults(cfg, file, text)
+			},
 			Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)),
 		}
 		if *path != "" {

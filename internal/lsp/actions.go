@@ -18,15 +18,14 @@ func (s *server) codeActions(p codeActionParams) ([]codeAction, error) {
 	if d == nil || kindOf(d.uri) != checkerFile || !wants(p.Context.Only) {
 		return found, nil
 	}
-	// Faults of the text alone: no lint says how many errors there are.
-	_, faults := s.parse(d.text, "", "")
-	for _, f := range faults {
+	_, own := s.parse(d.text, "", "")
+	for _, f := range s.faults(d) {
 		diagnostic := d.diagnostic(f)
 		if !meet(diagnostic.Range, p.Range) {
 			continue
 		}
 		for _, fix := range d.fixes(f) {
-			if !s.mends(d, fix, len(faults)) {
+			if !f.Edit.Mends() && !s.mends(d, fix, len(own)) {
 				continue
 			}
 			found = append(found, codeAction{
@@ -86,31 +85,30 @@ func (s *server) mends(d *document, f fix, faults int) bool {
 
 var (
 	didYouMean = regexp.MustCompile(`did you mean ([^"…]+)\?$`)
-	writeToken = regexp.MustCompile(`^write ([A-Z]+[^"…\s]*)$`)
 	addTokens  = regexp.MustCompile(`^add ([A-Z][A-Z0-9*/,-]*(?: [A-Z][A-Z0-9*/,-]*)*) (?:for|to) `)
 )
 
-// fixes are the changes that a fault's hint speaks of. Hints are for people, so
-// whether a change is right is tried out: mends.
+// fixes are the edit that a fault carries, else the changes that its hint speaks
+// of. Hints are for people, so whether such a change is right is tried out: mends.
 func (d *document) fixes(f dwmon.FileFault) (all []fix) {
 	from, to := d.faultSpan(f)
+	if f.Edit.Mends() {
+		to = d.place(f.Line, f.Edit.Until)
+		title := "Replace by " + f.Edit.With
+		if f.Edit.With == "" {
+			title = "Remove " + strings.TrimSpace(d.text[from:to])
+		}
+		return []fix{{title, []edit{{checkfile.Span{From: from, To: to}, f.Edit.With}}}}
+	}
 	if m := didYouMean.FindStringSubmatch(f.Hint); m != nil {
 		if edits := d.replaceTokens(from, to, strings.Fields(m[1])); edits != nil {
 			all = append(all, fix{"Replace by " + m[1], edits})
 		}
 	}
-	if m := writeToken.FindStringSubmatch(f.Hint); m != nil {
-		next := from + (d.wordEnd(from) - from)
-		gap := len(d.text[next:]) - len(strings.TrimLeft(d.text[next:], " \t"))
-		all = append(all, fix{"Replace by " + m[1], []edit{{checkfile.Span{From: from, To: d.wordEnd(next + gap)}, m[1]}}})
-	}
 	if m := addTokens.FindStringSubmatch(f.Hint); m != nil {
 		lineFrom, end := d.lineAt(from)
 		end = lineFrom + len(strings.TrimRight(d.text[lineFrom:end], " \t"))
 		all = append(all, fix{"Add " + m[1], []edit{{checkfile.Span{From: end, To: end}, " " + m[1]}}})
-	}
-	if f.Hint == "remove the comma" && from < len(d.text) && d.text[from] == ',' {
-		all = append(all, fix{"Remove the comma", []edit{{checkfile.Span{From: from, To: from + 1}, ""}}})
 	}
 	return all
 }

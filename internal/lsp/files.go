@@ -21,7 +21,11 @@ const (
 	foreign kind = iota
 	checkerFile
 	configuration
+	unitTests
 )
+
+// unitTestsEnding is that of files with unit tests.
+const unitTestsEnding = ".dwmontest.yaml"
 
 func kindOf(uri string) kind {
 	u, err := url.Parse(uri)
@@ -35,6 +39,8 @@ func kindOf(uri string) kind {
 	switch {
 	case strings.HasSuffix(name, checkfile.Ending), strings.HasSuffix(name, ".dwmonsample"):
 		return checkerFile
+	case strings.HasSuffix(name, unitTestsEnding):
+		return unitTests
 	case path.Base(name) == config.FileName:
 		return configuration
 	default:

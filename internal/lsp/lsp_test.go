@@ -65,7 +65,7 @@ func TestFaultsAreShownWhereTheyStand(t *testing.T) {
 
 	text = "\ufeff" + strings.ReplaceAll(strings.Replace(good, "AWS\n", "AWS\n__EXTRA__\n{\"😀é\": 1,}\n", 1), "\n", "\r\n")
 	equal(t, "CRLF, a byte order mark, characters of two UTF-16 units", texts(c.open("file:///x/b.dwmon", text)),
-		"10:9-10:11 EXTRA is no JSON: a comma stands before } | remove the comma")
+		"10:9-10:10 EXTRA is no JSON: a comma stands before } | remove the comma")
 
 	text = strings.Replace(good, "__SOURCE__\nAWS\n", "", 1)
 	equal(t, "a missing section", texts(c.open("file:///x/c.dwmon", text)),
@@ -267,7 +267,7 @@ func TestQuickFixes(t *testing.T) {
 		{"a misspelt option", "owner:", "ownr:", "Replace by owner", "owner:"},
 		{"a duration", "owner: payments", "grace: 1h30m", "Replace by 90m", "grace: 90m"},
 		{"within brackets", "owner: payments", "alert: {aftr: 2, of: 2}", "Replace by after", "alert: {after: 2, of: 2}"},
-		{"a comma too many", "owner: payments", "\n__EXTRA__\n{\"a\": [1, 2,]}", "Remove the comma", "\n__EXTRA__\n{\"a\": [1, 2]}"},
+		{"a comma too many", "owner: payments", "\n__EXTRA__\n{\"a\": [1, 2,]}", "Remove ,", "\n__EXTRA__\n{\"a\": [1, 2]}"},
 	} {
 		text := strings.Replace(good, k.old, k.new, 1)
 		found := c.open(uri, text)
@@ -361,30 +361,57 @@ func TestSectionsAreSymbolsAndFold(t *testing.T) {
 
 func TestAChangedConfigurationCountsAtOnce(t *testing.T) {
 	uri := folder(t, map[string]string{"dwmon.yaml": someConfig, "checks/billing/a.dwmon": ""})
-	var judged []string
-	c := begin(t, Options{Lint: func(c *dwmon.Checker, cfg *config.Config) []dwmon.FileFault {
-		judged = append(judged, c.Name)
-		if _, ok := cfg.Sources[c.Source]; !ok {
-			return []dwmon.FileFault{{Line: 9, Column: 1, Severity: dwmon.SeverityWarning, Message: "nobody serves " + c.Source}}
-		}
-		return nil
-	}})
+	c := begin(t, Options{})
 	if a := c.await(func(a answer) bool { return a.Method == "client/registerCapability" }); !strings.Contains(string(a.Params), "**/dwmon.yaml") {
 		t.Errorf("it is not asked for changes of dwmon.yaml: %s", a.Params)
 	}
 	file := uri("checks/billing/a.dwmon")
-	equal(t, "a source that is served", texts(c.open(file, good)))
-	if err := os.WriteFile(strings.TrimPrefix(uri("dwmon.yaml"), "file://"), []byte("sources: {OTHER: {getter: sqlite}}\n"), 0o600); err != nil {
+	equal(t, "what is required", texts(c.open(file, good)))
+	if err := os.WriteFile(strings.TrimPrefix(uri("dwmon.yaml"), "file://"), []byte("policy: {require: [owner, runbook]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.notify("workspace/didChangeWatchedFiles", fmt.Sprintf(`{"changes": [{"uri": %q, "type": 2}]}`, uri("dwmon.yaml")))
 	found := c.diagnostics(file, 1)
-	equal(t, "a source that is not served any more", texts(found), "8:0-8:3 nobody serves AWS")
-	if len(found) == 1 && found[0].Severity != severityWarning {
-		t.Errorf("severity %d", found[0].Severity)
+	equal(t, "what is required now", texts(found), "10:0-10:11 OPTIONS names no runbook, and `policy` in dwmon.yaml requires it | add runbook: https://wiki.example.com/invoices to __OPTIONS__")
+	c.shutDown()
+}
+
+func TestNamesOfTheConfigurationAreLookedUp(t *testing.T) {
+	uri := folder(t, map[string]string{"dwmon.yaml": someConfig})
+	c := begin(t, Options{})
+	found := c.open(uri("a.dwmon"), good+"calendar: [de, fr]\nhandlers: [pay, page]\n")
+	var codes []string
+	for _, d := range found {
+		codes = append(codes, fmt.Sprintf("%d:%d %s", d.Range.Start.Line, d.Range.Start.Character, d.Code))
+	}
+	equal(t, "names that there are not", codes, "12:15 "+dwmon.CodeUnknownCalendar, "13:16 "+dwmon.CodeUnknownHandler)
+	equal(t, "a name that no checker may have", texts(c.open(uri("checks/..b.dwmon"), good)),
+		"0:0-0:1 the name ..b holds \"..\" | rename the file")
+	c.shutDown()
+}
+
+func TestWarningsAreThoseOfValidate(t *testing.T) {
+	c := begin(t, Options{})
+	text := strings.Replace(good, "SELECT 1", "SELECT id, ts FROM t ORDER BY ts DESC LIMIT 3", 1)
+	found := c.open("file:///x/a.dwmon", text)
+	if len(found) != 1 || found[0].Severity != severityWarning || found[0].Code != dwmon.CodeLimitTooSmall {
+		t.Errorf("%+v", found)
 	}
 	c.shutDown()
-	equal(t, "names", judged, "billing/a", "billing/a")
+}
+
+func TestFaultsOfUnitTestsAreShown(t *testing.T) {
+	c := begin(t, Options{UnitTests: func(file, text string, cfg *config.Config) []dwmon.FileFault {
+		if cfg != nil {
+			t.Errorf("a configuration was found for %s", file)
+		}
+		return []dwmon.FileFault{
+			{File: file, Line: 1, Column: 8, Severity: dwmon.SeverityError, Message: "about " + text},
+			{File: "b.dwmon", Line: 1, Column: 1, Severity: dwmon.SeverityError, Message: "about the checker"},
+		}
+	}})
+	equal(t, "its own faults only", texts(c.open("file:///x/a.dwmontest.yaml", "tests: []")), "0:7-0:9 about tests: []")
+	c.shutDown()
 }
 
 func TestOneConfigurationForAll(t *testing.T) {
@@ -430,8 +457,13 @@ func TestTheLifeOfASession(t *testing.T) {
 		body string
 		code int
 	}{
-		{`{"jsonrpc": "2.0", `, codeParseError}, {``, codeParseError}, {"\xff\xfe", codeParseError},
-		{`[]`, codeInvalidRequest}, {`5`, codeInvalidRequest}, {`{}`, codeInvalidRequest}, {`{"jsonrpc": "1.0", "id": 1, "method": "shutdown"}`, codeInvalidRequest},
+		{`{"jsonrpc": "2.0", `, codeParseError},
+		{``, codeParseError},
+		{"\xff\xfe", codeParseError},
+		{`[]`, codeInvalidRequest},
+		{`5`, codeInvalidRequest},
+		{`{}`, codeInvalidRequest},
+		{`{"jsonrpc": "1.0", "id": 1, "method": "shutdown"}`, codeInvalidRequest},
 	} {
 		c.message(k.body)
 		if a := c.response("null"); code(a) != k.code {
@@ -502,13 +534,8 @@ func TestACancelledRequestIsNotBegun(t *testing.T) {
 }
 
 func TestAFaultOfOursEndsOneRequestOnly(t *testing.T) {
-	c := begin(t, Options{Lint: func(c *dwmon.Checker, _ *config.Config) []dwmon.FileFault {
-		if c.Source == "BOOM" {
-			panic("boom")
-		}
-		return nil
-	}})
-	c.open("file:///x/a.dwmon", strings.Replace(good, "AWS", "BOOM", 1))
+	c := begin(t, Options{UnitTests: func(string, string, *config.Config) []dwmon.FileFault { panic("boom") }})
+	c.open("file:///x/a.dwmontest.yaml", "tests: []")
 	equal(t, "afterwards", texts(c.open("file:///x/b.dwmon", good)))
 	c.shutDown()
 }

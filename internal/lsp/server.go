@@ -26,9 +26,9 @@ type Options struct {
 	Now func() time.Time
 	// Template finds fault with templates of notices; nil: any text will do.
 	Template func(text string, extra []byte) []dwmon.TextFault
-	// Lint gives warnings about a checker that has no errors; nil: none. The
+	// UnitTests finds fault with a file of unit tests; nil: any text will do. The
 	// configuration is nil where there is none.
-	Lint func(c *dwmon.Checker, cfg *config.Config) []dwmon.FileFault
+	UnitTests func(file, text string, cfg *config.Config) []dwmon.FileFault
 	// Log is told of what goes wrong within the server; nil: nobody.
 	Log *slog.Logger
 }

@@ -1,9 +1,9 @@
 // Package schema holds the JSON Schemas (draft 2020-12) of what people write for
-// dwmon in YAML: OPTIONS of a checker file, and dwmon.yaml. Editors check and
+// dwmon in YAML: OPTIONS of a checker file, dwmon.yaml, and unit tests. Editors check and
 // complete by them; what a key means is said here and nowhere else, for them and
 // for the language server.
 //
-// The strict readers (internal/checkfile, internal/config) decide what is right.
+// The strict readers (internal/checkfile, internal/config, internal/checktest) decide what is right.
 // The tests hold the schemas against them, key by key and value by value.
 package schema
 
@@ -19,13 +19,15 @@ var (
 	options []byte
 	//go:embed config.schema.json
 	config []byte
+	//go:embed test.schema.json
+	test []byte
 )
 
 // texts are the schemas by name.
-var texts = map[string][]byte{"options": options, "config": config}
+var texts = map[string][]byte{"options": options, "config": config, "test": test}
 
 // Names are the schemas that there are.
-func Names() []string { return []string{"options", "config"} }
+func Names() []string { return []string{"options", "config", "test"} }
 
 // Text gives the schema of that name as JSON text; false where there is none.
 // It must not be changed.

@@ -3,13 +3,13 @@ package schema_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	_ "time/tzdata"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/dwmon/dwmon/checks"
 	"github.com/dwmon/dwmon/internal/checkfile"
+	"github.com/dwmon/dwmon/internal/checktest"
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/schema"
@@ -34,6 +35,14 @@ var readers = map[string]reader{
 	},
 	"config": func(text string) []dwmon.FileFault {
 		_, faults := config.Check("dwmon.yaml", text, nil)
+		return faults
+	},
+	"test": func(text string) []dwmon.FileFault {
+		find := func(checktest.Target) (*dwmon.Checker, []dwmon.FileFault) {
+			const lines = "CHECKHOURS0-23 CHECKMINUTES0-59 WEEKDAYS MINNUM1 LOOKBACKSECONDS60\nCHECKHOURS0-23 CHECKMINUTES0-59 WEEKDAYS MINNUM1 LOOKBACKSECONDS120\n"
+			return checkfile.Parse("a.dwmon", "a", []byte("__QUERY__\nSELECT 1\n__REQUIREMENTS__\n"+lines+"__SOURCE__\nX\n"))
+		}
+		_, faults := checktest.Read("a"+checktest.Ending, []byte(text), find, checktest.Defaults{Zone: time.UTC, CatchUp: time.Hour, Alert: dwmon.DefaultAlertRule})
 		return faults
 	},
 }
@@ -66,8 +75,13 @@ func compiled(t *testing.T, name string) *jsonschema.Schema {
 // instance is a YAML text as editors hand it to a validator.
 func instance(t *testing.T, text string) any {
 	t.Helper()
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &n); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	datesAreTexts(&n)
 	var v any
-	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+	if err := n.Decode(&v); err != nil && len(n.Content) > 0 {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	raw, err := json.Marshal(v)
@@ -81,43 +95,83 @@ func instance(t *testing.T, text string) any {
 	return out
 }
 
-// level is a mapping whose keys are all known: a text with a hole for it, such as
-// "sources: {A: %s}".
+// datesAreTexts has dates decoded as they are written: YAML 1.2, which editors
+// speak, has no dates.
+func datesAreTexts(n *yaml.Node) {
+	if n.Tag == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, c := range n.Content {
+		datesAreTexts(c)
+	}
+}
+
+// level is a mapping whose keys are all known, by the way that leads there: names
+// of keys, [] for an entry of a list, {} for a value of a mapping of any names.
 type level struct {
-	hole string
+	path []string
 	keys []string
+}
+
+func (l level) String() string { return strings.Join(l.path, ".") }
+
+// beside is what must stand in a mapping so that the other keys can be tried, by
+// schema and level.
+var beside = map[string][][2]string{
+	"config sources.{}":            {{"getter", "sqlite"}},
+	"config handlers.[]":           {{"plugin", "log"}},
+	"config purger":                {{"plugin", "retention"}},
+	"config heartbeat":             {{"url", "'https://h.example/'"}},
+	"test ":                        {{"tests", "[{name: a, start: 2026-03-02 09:00, incidents: []}]"}},
+	"test tests.[]":                {{"name", "a"}, {"start", "2026-03-02 09:00"}, {"expect", "[{at: 23:59, status: GOOD}]"}},
+	"test tests.[].rows.[]":        {{"at", "09:10"}},
+	"test tests.[].expect.[]":      {{"at", "09:10"}, {"status", "GOOD"}},
+	"test tests.[].incidents.[]":   {{"opened", "09:10"}},
+	"test tests.[].source.down.[]": {{"from", "09:00"}, {"until", "10:00"}},
+	"test tests.[].dwmon.down.[]":  {{"from", "09:00"}, {"until", "10:00"}},
+}
+
+// text is a YAML text in which inner stands at the end of a path.
+func text(name string, path []string, inner string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		switch key := path[i]; key {
+		case "[]":
+			inner = "[" + inner + "]"
+		case "{}":
+			inner = "{A: " + inner + "}"
+		default:
+			others := ""
+			for _, kv := range beside[name+" "+strings.Join(path[:i], ".")] {
+				if kv[0] != key {
+					others += kv[0] + ": " + kv[1] + ", "
+				}
+			}
+			inner = "{" + others + key + ": " + inner + "}"
+		}
+	}
+	return inner
 }
 
 const stray = "zzqqxxyy"
 
 var knownAre = regexp.MustCompile(`^known are (.+)$`)
 
-// ask gives the keys that a reader knows in a mapping; nil where it takes any,
-// or wants no mapping.
-func ask(read reader, hole string) []string {
-	for _, f := range read(fmt.Sprintf(hole, "{"+stray+": 1}")) {
+// levels asks a reader for all mappings of known keys, from a path on. Below each
+// key it tries a mapping, a list of mappings, and a mapping of any names.
+func levels(name string, path ...string) (found []level) {
+	l := level{path: path}
+	for _, f := range readers[name](text(name, append(slices.Clone(path), stray), "1")) {
 		if m := knownAre.FindStringSubmatch(f.Hint); m != nil && strings.Contains(f.Message, "unknown key \""+stray+"\"") {
-			return strings.Split(m[1], ", ")
+			l.keys = strings.Split(m[1], ", ")
 		}
 	}
-	return nil
-}
-
-// levels asks the reader for all mappings of known keys, the root first. Below
-// each key it tries a mapping, a list of mappings, and a mapping of any names.
-func levels(read reader, hole string) (found []level) {
-	known := ask(read, hole)
-	if known == nil {
+	if l.keys == nil {
 		return nil
 	}
-	found = append(found, level{hole, known})
-	for _, key := range known {
-		for _, form := range []string{"%s", "[%s]", "{A: %s}"} {
-			inner := strings.Replace(form, "%s", "{"+key+": %s}", 1)
-			if form != "%s" {
-				inner = "{" + key + ": " + form + "}"
-			}
-			found = append(found, levels(read, strings.Replace(hole, "%s", inner, 1))...)
+	found = append(found, l)
+	for _, key := range l.keys {
+		for _, form := range [][]string{{key}, {key, "[]"}, {key, "{}"}} {
+			found = append(found, levels(name, append(slices.Clone(path), form...)...)...)
 		}
 	}
 	return found
@@ -125,37 +179,34 @@ func levels(read reader, hole string) (found []level) {
 
 func mustLevels(t *testing.T, name string) []level {
 	t.Helper()
-	all := levels(readers[name], "%s")
-	least := map[string]int{"options": 2, "config": 9}[name]
+	all := levels(name)
+	least := map[string]int{"options": 2, "config": 10, "test": 10}[name]
 	if len(all) < least {
-		t.Fatalf("%s: %d levels found, and there are %d at least: this test looks past them", name, len(all), least)
+		t.Fatalf("%s: %v found, and there are %d at least: this test looks past them", name, all, least)
 	}
 	return all
 }
 
-// part follows a hole into a schema.
-func part(t *testing.T, s *jsonschema.Schema, hole string) *jsonschema.Schema {
+// part follows a path into a schema.
+func part(t *testing.T, s *jsonschema.Schema, path []string) *jsonschema.Schema {
 	t.Helper()
 	for s.Ref != nil {
 		s = s.Ref
 	}
-	step := regexp.MustCompile(`^\{(\w+): (.*)\}$`).FindStringSubmatch(hole)
-	list, isList := strings.CutPrefix(hole, "[")
-	switch {
-	case hole == "%s":
+	if len(path) == 0 {
 		return s
-	case isList:
-		return part(t, s.Items2020, strings.TrimSuffix(list, "]"))
-	case step == nil:
-		t.Fatalf("the hole %s is not understood", hole)
-	case s.Properties[step[1]] != nil:
-		return part(t, s.Properties[step[1]], step[2])
 	}
-	any, ok := s.AdditionalProperties.(*jsonschema.Schema)
-	if !ok {
-		t.Fatalf("the schema knows no %s in %s, and the reader does", step[1], hole)
+	next := s.Properties[path[0]]
+	switch path[0] {
+	case "[]":
+		next = s.Items2020
+	case "{}":
+		next, _ = s.AdditionalProperties.(*jsonschema.Schema)
 	}
-	return part(t, any, step[2])
+	if next == nil {
+		t.Fatalf("the schema has no %s where the reader has it", path)
+	}
+	return part(t, next, path[1:])
 }
 
 func TestTheSchemaKnowsTheKeysThatTheReaderKnows(t *testing.T) {
@@ -163,7 +214,7 @@ func TestTheSchemaKnowsTheKeysThatTheReaderKnows(t *testing.T) {
 		s := compiled(t, name)
 		seen := map[*jsonschema.Schema]bool{}
 		for _, l := range mustLevels(t, name) {
-			p := part(t, s, l.hole)
+			p := part(t, s, l.path)
 			seen[p] = true
 			var has []string
 			for key := range p.Properties {
@@ -171,10 +222,10 @@ func TestTheSchemaKnowsTheKeysThatTheReaderKnows(t *testing.T) {
 			}
 			want := slices.Sorted(slices.Values(l.keys))
 			if slices.Sort(has); !slices.Equal(has, want) {
-				t.Errorf("%s: in %s the schema has the keys\n %q, the reader\n %q;\nmend %s.schema.json", name, l.hole, has, want, name)
+				t.Errorf("%s: in %s the schema has the keys\n %q, the reader\n %q;\nmend %s.schema.json", name, l, has, want, name)
 			}
 			if p.AdditionalProperties != false {
-				t.Errorf("%s: in %s the schema takes keys that nobody knows", name, l.hole)
+				t.Errorf("%s: in %s the schema takes keys that nobody knows", name, l)
 			}
 		}
 		// The other way: no mapping of the schema is one that the reader does not have.
@@ -201,29 +252,6 @@ func TestTheSchemaKnowsTheKeysThatTheReaderKnows(t *testing.T) {
 	}
 }
 
-// needs are keys without which a mapping is wrong in itself, so that the values
-// of others can be tried.
-var needs = map[string]string{
-	"sources": "getter: sqlite, ", "handlers": "plugin: log, ", "purger": "plugin: retention, ", "heartbeat": "url: 'https://h.example/', ",
-}
-
-// fill puts a key and its value into a hole, beside what must be there.
-func fill(hole, key, value string) string {
-	m := regexp.MustCompile(`^\{(\w+): `).FindStringSubmatch(hole)
-	beside := ""
-	if m != nil && strings.Count(hole, ":") <= 2 {
-		beside = needs[m[1]]
-	}
-	if strings.Contains(hole, "group") || strings.Contains(hole, "template") {
-		beside = ""
-		hole = strings.Replace(hole, "[{", "[{plugin: log, ", 1)
-	}
-	if strings.HasPrefix(beside, key+":") {
-		beside = ""
-	}
-	return fmt.Sprintf(hole, "{"+beside+key+": "+value+"}")
-}
-
 // values are tried for every key.
 var values = []string{
 	"", "null", "~", "''", "' '", "a", "A", "true", "False", "TRUE", "'true'", "yes", "off", "0", "1", "'1'", "'+1'", "-1", "2", "64", "65", "1000", "1001",
@@ -234,6 +262,9 @@ var values = []string{
 	"30/m", "0/m", "30/d", "1GiB", "512 MiB", "1GB", "dwmon-plugin-log", "'a b'", "name=a", "owner!=b", "source", "label.a", "label.",
 	"[]", "[a]", "[a, a]", "[a, b]", "['']", "[1]", "[null]", "[[a]]", "[name=a]", "[owner!=b]", "[bogus=1]", "[source, label.a]", "[folder, folder]", "[owner, x]", "[x.ics]", "['https://h/x.ics']",
 	"{}", "{a: b}", "{a: 1}", "{a: null}", "{'': b}", "{a: [b]}", "{a: {b: c}}", "{a: x.ics}", "{a: [x.ics, y.ics]}", "{' a': x.ics}", "{'a b': {getter: log}}", "{' a': {getter: log}}",
+	"22:00", "9:10", "09:10:30", "'09:10:30.5'", "24:00", "+90m", "-2h", "+90", "2026-03-02", "2026-03-02 09:20", "2026-03-02T09:20:00Z", "2026-03-02 09:20:00+01:00", "2026-02-30 09:20", "9 o'clock",
+	"GOOD", "good", "BAD", "PENDING", "GAP", "NOT_DUE", "low", "high", "truncated", "count", "unknown", "k%d", "[2026-12-25]", "[25.12.2026]", "[owner, label.a]",
+	"[{from: 09:00, until: 09:30}]", "[{from: 09:00}]", "[{from: 10:00, until: 09:00}]", "[{at: 09:10, status: GOOD}]", "[{at: 09:10}]", "[{opened: 09:10}]", "[{every: 1m, from: 09:00, until: 10:00}]",
 	"{getter: sqlite}", "{plugin: log}", "[{plugin: log}]", "[{name: a}]", "[log]", "{url: 'https://h/'}",
 }
 
@@ -241,6 +272,8 @@ var values = []string{
 var cannotJudge = []string{
 	"unknown time zone", "is too long", "is no address", "reference", "is too short", "not a whole number from 1 to", "not a number from 1 to 100",
 	"no name of a plugin", "the matcher", "is no name of a handler", "not a number of bytes",
+	"a day has no hour", "there is no day", "ends before it starts", "after the end of the test", "is not after from", "either at, or", "never low", "never high",
+	"never truncated", "never assumed", "whole minutes", "the checker has no line", "takes longer than", "not a whole number from 0 to", "only what was BAD",
 }
 
 func TestNoValueIsRightForTheReaderAndWrongForTheSchema(t *testing.T) {
@@ -251,7 +284,7 @@ func TestNoValueIsRightForTheReaderAndWrongForTheSchema(t *testing.T) {
 		for _, l := range mustLevels(t, name) {
 			for _, key := range l.keys {
 				for _, value := range values {
-					text := fill(l.hole, key, value)
+					text := text(name, append(slices.Clone(l.path), key), value)
 					faults := readers[name](text)
 					err := s.Validate(instance(t, text))
 					wrong := dwmon.AnyError(faults)
@@ -322,6 +355,23 @@ func TestGoodSampleChecksAreRightForTheSchema(t *testing.T) {
 	}
 }
 
+func TestGoodSampleTestsAreRightForTheSchema(t *testing.T) {
+	s := compiled(t, "test")
+	paths, err := filepath.Glob("../../checks/*" + checktest.Ending)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no sample has tests: %v", err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(instance(t, string(text))); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // notSeen are bad cases of testdata in whose YAML no schema sees a fault.
 var notSeen = map[string]string{
 	"options_alias":           "anchors are gone when YAML is read",
@@ -342,9 +392,11 @@ var notSeen = map[string]string{
 }
 
 func TestCasesOfTheReadersAreJudgedAlikeByTheSchema(t *testing.T) {
+	passedOver := map[string]bool{}
 	for _, c := range []struct{ schema, dir, file string }{
 		{"options", "../checkfile/testdata", "input.dwmon"},
 		{"config", "../config/testdata", "dwmon.yaml"},
+		{"test", "../checktest/testdata", "c.dwmontest.yaml"},
 	} {
 		s := compiled(t, c.schema)
 		paths, err := filepath.Glob(filepath.Join(c.dir, "*.txtar"))
@@ -371,8 +423,9 @@ func TestCasesOfTheReadersAreJudgedAlikeByTheSchema(t *testing.T) {
 					continue
 				}
 			}
-			isGood := strings.Contains(want, "good:\n")
+			isGood := strings.Contains(want, "good:\n") || c.schema == "test" && !strings.HasPrefix(name, "faults")
 			if notSeen[name] != "" {
+				passedOver[name] = true
 				continue
 			}
 			err = s.Validate(instance(t, text))
@@ -387,8 +440,13 @@ func TestCasesOfTheReadersAreJudgedAlikeByTheSchema(t *testing.T) {
 				}
 			}
 		}
-		if good == 0 || bad < 3 {
+		if good == 0 || bad < 2 {
 			t.Errorf("%s: %d good and %d bad cases tried; this test looks past them", c.schema, good, bad)
+		}
+	}
+	for name := range notSeen {
+		if !passedOver[name] {
+			t.Errorf("there is no case %s any more: take it out", name)
 		}
 	}
 }
