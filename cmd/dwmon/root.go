@@ -41,6 +41,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), newCommand(), tryCommand(), unitTestCommand(), explainCommand(), histogramCommand(), statusCommand(), historyCommand(), slowCommand(),
 		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
+		schemaCommand(), lspCommand(),
 	)
 	root.AddCommand(backfillCommand(), backtestCommand())
 	root.InitDefaultCompletionCmd()

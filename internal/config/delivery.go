@@ -64,6 +64,9 @@ func (l *loader) beatURL(n *yaml.Node) Secret {
 	if len(l.r.Faults) > faults {
 		return ""
 	}
+	if l.unresolved && strings.Contains(text, "${") {
+		return ""
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" {
 		l.r.At(n, "heartbeat.url is no URL of HTTP", "write https://HOST/PATH")

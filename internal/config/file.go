@@ -75,11 +75,13 @@ func (l *loader) override(s Override, n *yaml.Node) {
 }
 
 // beside makes a path of the file one that the process can open.
-func (l *loader) beside(path string) string {
+func (l *loader) beside(path string) string { return beside(l.r.File, path) }
+
+func beside(file, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
-	return filepath.Join(filepath.Dir(l.r.File), path)
+	return filepath.Join(filepath.Dir(file), path)
 }
 
 func (l *loader) version(n *yaml.Node) {

@@ -97,6 +97,8 @@ type loader struct {
 	c      *Config
 	r      *strictyaml.Reader
 	faults []dwmon.FileFault
+	// unresolved says that references stay as they are: Check.
+	unresolved bool
 }
 
 // Load reads the configuration. The error is dwmon.FileFaults: all faults at
@@ -105,11 +107,7 @@ func Load(opts LoadOptions) (*Config, error) {
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}
-	l := &loader{opts: opts, c: &Config{
-		Checks: opts.at(DefaultChecks), Plugins: opts.at(DefaultPlugins), DB: opts.at(DefaultDB),
-		Listen: DefaultListen, Timezone: time.Local, CatchUp: DefaultCatchUp, Spread: DefaultSpread,
-		Alert: dwmon.DefaultAlertRule, History: History{Keep: DefaultKeep, KeepGood: DefaultKeepGood}, Sources: map[string]Source{}, secrets: &secrets{},
-	}}
+	l := &loader{opts: opts, c: defaults(opts.at(DefaultChecks), opts.at(DefaultPlugins), opts.at(DefaultDB))}
 	l.readFile()
 	l.overrides()
 	l.c.LocalIsUTC = localIsUTC(l.c.Timezone, opts.Env)

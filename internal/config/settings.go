@@ -73,6 +73,9 @@ func (l *loader) resolve(n *yaml.Node, what string) string {
 // reference gives what ${name} stands for, and remembers it as a secret.
 func (l *loader) reference(n *yaml.Node, name, what string) string {
 	var value string
+	if l.unresolved && (strings.HasPrefix(name, "file:") || variable.MatchString(name)) {
+		return "${" + name + "}"
+	}
 	if path, ok := strings.CutPrefix(name, "file:"); ok {
 		text, err := readText(l.beside(path))
 		if err != nil {
