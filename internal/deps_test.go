@@ -197,10 +197,8 @@ var users = []struct {
 		why: "the daemon knows all parts; a part that knew the daemon would close the circle",
 	},
 	{
-		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/engine/...", "internal/checktest", "cmd/dwmon", "internal/bench/..."},
-		why: "only the daemon wires, and unit tests of checkers are passes; the command prints the reports of its passes",
-		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
-		why: "only the daemon wires; the command prints the reports of its passes",
+		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/checktest", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
+		why: "only the daemon wires; replays and unit tests of checkers are passes; the command prints the reports of its passes",
 	},
 	{
 		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/..."},
