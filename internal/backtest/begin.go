@@ -27,6 +27,9 @@ type begin struct {
 	// known: of later ones the id must be greater than afterID in its slot.
 	synthetic, recorded int64
 	afterID             int64
+	// seeded: the first successful fetch that is replayed only tells what those after it
+	// go on from, where it lies before the first minute.
+	seeded bool
 	// arrived: rows first seen at or before this time count as known at their own time
 	// until the first recorded fetch; microseconds since the epoch, 0: none do.
 	arrived int64
@@ -139,8 +142,13 @@ func (b *begin) madeUp(p *dwmon.Past, start int64) {
 		b.arrived = forever
 	case p.First.Slot > start && (p.FetchesLost() || len(p.Loaded) > 0):
 		b.recorded, b.afterID, b.arrived = p.First.Slot, p.First.ID-1, p.First.Started
+	default:
+		b.synthetic, b.recorded, b.seeded = start-seedFor, start-seedFor, true
 	}
 }
+
+// seedFor is how long before the first minute, in seconds, fetches are read.
+const seedFor = 3600
 
 const forever = dwmon.MaxSeconds * 1e6
 
