@@ -19,6 +19,8 @@ type source struct {
 	starts []int
 	lines  []string
 	faults []Fault
+	// code is that of errors found from now on.
+	code string
 	// errors and warnings count what was found, errors beyond maxErrors included.
 	errors, warnings int
 	// template is as in Parser.
@@ -71,17 +73,27 @@ func (s *source) at(line, offset int, message, hint string) *Fault {
 	return s.add(dwmon.SeverityError, line, offset, message, hint)
 }
 
-func (s *source) warn(line, offset int, message, hint string) {
-	if s.warnings++; s.warnings <= maxWarnings {
-		s.add(dwmon.SeverityWarning, line, offset, message, hint)
+// warn reports a warning. What it returns may be amended.
+func (s *source) warn(code string, line, offset int, message, hint string) *Fault {
+	if s.warnings++; s.warnings > maxWarnings {
+		return new(Fault)
 	}
+	f := s.add(dwmon.SeverityWarning, line, offset, message, hint)
+	f.Code = code
+	return f
+}
+
+// replace says that a fault is mended by other text in place of the one at fault,
+// which stands at the fault's place.
+func replace(f *Fault, old, with string) {
+	f.Edit = dwmon.TextEdit{Until: f.Column + utf8.RuneCountInString(old), With: with}
 }
 
 func (s *source) add(severity dwmon.Severity, line, offset int, message, hint string) *Fault {
 	text := s.lines[line]
 	s.faults = append(s.faults, Fault{
 		File: s.file, Line: line + 1, Column: utf8.RuneCountInString(text[:min(offset, len(text))]) + 1,
-		Severity: severity, Message: message, Hint: hint, LineText: text,
+		Severity: severity, Message: message, Hint: hint, LineText: text, Code: s.code,
 	})
 	return &s.faults[len(s.faults)-1]
 }

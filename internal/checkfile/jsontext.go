@@ -12,6 +12,8 @@ type jsonFault struct {
 	at            int
 	message, hint string
 	warning       bool
+	// old, where it is not empty, stands at the fault's place and is mended by with.
+	old, with string
 }
 
 // jsonChecker says whether a text is one JSON value (RFC 8259). It exists beside
@@ -108,7 +110,9 @@ func (j *jsonChecker) ended() bool {
 			comma := j.pos
 			j.pos++
 			if j.peek() == top.close {
-				return j.fail(comma, "a comma stands before "+string(top.close), "remove the comma")
+				j.fail(comma, "a comma stands before "+string(top.close), "remove the comma")
+				j.fault.old = ","
+				return false
 			}
 			return top.keys == nil || j.key()
 		case j.pos == len(j.text):
@@ -142,7 +146,7 @@ func (j *jsonChecker) key() bool {
 	}
 	keys := j.stack[len(j.stack)-1].keys
 	if keys[name] {
-		j.warns = append(j.warns, jsonFault{at, "the name " + word(name) + " stands twice in one object", "most readers keep the last; remove one", true})
+		j.warns = append(j.warns, jsonFault{at: at, message: "the name " + word(name) + " stands twice in one object", hint: "most readers keep the last; remove one", warning: true})
 	}
 	keys[name] = true
 	if j.peek() != ':' {
@@ -260,6 +264,13 @@ func (j *jsonChecker) num() bool {
 	return true
 }
 
+// meant reports a word of another language.
+func (j *jsonChecker) meant(text, word string) bool {
+	j.fail(j.pos, "unknown word "+text, "did you mean "+word+"?")
+	j.fault.old, j.fault.with = text, word
+	return false
+}
+
 // literal reads true, false or null, and says what another word may mean.
 func (j *jsonChecker) literal() bool {
 	rest := j.text[j.pos:]
@@ -272,9 +283,9 @@ func (j *jsonChecker) literal() bool {
 		j.pos += end
 		return true
 	case strings.EqualFold(text, "true"), strings.EqualFold(text, "false"), strings.EqualFold(text, "null"):
-		return j.fail(j.pos, "unknown word "+text, "did you mean "+strings.ToLower(text)+"?")
+		return j.meant(text, strings.ToLower(text))
 	case text == "None":
-		return j.fail(j.pos, "unknown word None", "did you mean null?")
+		return j.meant(text, "null")
 	case text != "":
 		return j.fail(j.pos, "unknown word "+word(text), `texts are in double quotes: "`+word(text)+`"`)
 	case rest == "" && len(j.stack) > 0:

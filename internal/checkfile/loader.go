@@ -215,7 +215,7 @@ func (f *File) checkName() {
 }
 
 func fileFault(path, message, hint string) Fault {
-	return Fault{File: path, Severity: dwmon.SeverityError, Message: message, Hint: hint}
+	return Fault{File: path, Severity: dwmon.SeverityError, Message: message, Hint: hint, Code: dwmon.CodeFile}
 }
 
 // unreadable is the fault of a file or folder that cannot be read. The path is

@@ -21,7 +21,7 @@ func (s *source) options(c *dwmon.Checker, sections map[string]section) {
 	if sec.start == len(s.text) {
 		return
 	}
-	r := &strictyaml.Reader{File: s.file, Lines: s.lines, FirstLine: line + 1, FirstColumn: 1 + len([]rune(s.lines[line][:min(offset, len(s.lines[line]))]))}
+	r := &strictyaml.Reader{File: s.file, Code: dwmon.CodeOptions, Lines: s.lines, FirstLine: line + 1, FirstColumn: 1 + len([]rune(s.lines[line][:min(offset, len(s.lines[line]))]))}
 	if root := r.Read([]byte(s.body(sec))); root != nil {
 		o := optionsReader{r: r, to: &c.Options, extra: c.Extra, template: s.template}
 		r.Fields(root, "OPTIONS", o.fields())

@@ -37,11 +37,14 @@ func (p Parser) Parse(file, name string, text []byte) (*dwmon.Checker, []Fault) 
 	s := newSource(file, string(text))
 	s.template = p.Template
 	c := &dwmon.Checker{Name: name, File: file, Text: text, Revision: revision(text), Extra: []byte("{}")}
-	if s.readable() {
+	if s.code = dwmon.CodeFile; s.readable() {
+		s.code = dwmon.CodeSection
 		sections := s.split()
 		s.query(c, sections)
-		s.requirements(c, sections)
 		s.sourceSection(c, sections)
+		s.code = dwmon.CodeRequirement
+		s.requirements(c, sections)
+		s.code = dwmon.CodeExtra
 		s.extra(c, sections)
 		s.options(c, sections)
 	}
@@ -132,9 +135,12 @@ func (s *source) extra(c *dwmon.Checker, sections map[string]section) {
 	for _, f := range faults {
 		line, offset := s.place(begin + f.at)
 		if f.warning {
-			s.warn(line, offset, "EXTRA: "+f.message, f.hint)
-		} else {
-			s.at(line, offset, "EXTRA is no JSON: "+f.message, f.hint)
+			s.warn(dwmon.CodeExtraKeyTwice, line, offset, "EXTRA: "+f.message, f.hint)
+			continue
+		}
+		fault := s.at(line, offset, "EXTRA is no JSON: "+f.message, f.hint)
+		if f.old != "" {
+			replace(fault, f.old, f.with)
 		}
 	}
 	c.Extra = bytes.Clone([]byte(extra))

@@ -120,16 +120,25 @@ type lineReader struct {
 	// at holds the places of the tokens by name, misspelt ones under the name
 	// that was meant: what is misspelt is not missing as well.
 	at map[string]int
-	// offset is the place of the token that is being read.
+	// offset is the place of the token that is being read, text the token.
 	offset int
+	text   string
+	// mended is what the token's value can only mean; empty: it may mean several
+	// things, or nothing.
+	mended string
 }
 
-func (l *lineReader) fault(message, hint string) { l.s.at(l.line, l.offset, message, hint) }
-func (l *lineReader) warn(message, hint string)  { l.s.warn(l.line, l.offset, message, hint) }
+func (l *lineReader) fault(message, hint string) *Fault {
+	return l.s.at(l.line, l.offset, message, hint)
+}
+
+func (l *lineReader) warn(code, message, hint string) *Fault {
+	return l.s.warn(code, l.line, l.offset, message, hint)
+}
 
 func (l *lineReader) read(pieces []piece) {
 	for i := 0; i < len(pieces) && !l.s.full(); i++ {
-		l.offset = pieces[i].offset
+		l.offset, l.text = pieces[i].offset, pieces[i].text
 		if i+1 < len(pieces) && l.torn(pieces[i].text, pieces[i+1].text) {
 			i++
 			continue
@@ -165,7 +174,10 @@ func (l *lineReader) torn(text, next string) bool {
 		return false
 	}
 	l.at[name] = l.offset
-	l.fault(name+" is torn from its value by white space", "write "+word(text+next))
+	f := l.fault(name+" is torn from its value by white space", "write "+word(text+next))
+	line := l.s.lines[l.line]
+	gap := strings.Index(line[l.offset+len(text):], next)
+	replace(f, line[l.offset:l.offset+len(text)+gap+len(next)], text+next)
 	return true
 }
 
@@ -201,11 +213,14 @@ func (l *lineReader) value(name, value string, read func(*lineReader, string) (s
 		return
 	}
 	if rest := strings.TrimLeft(value, "=:"); rest != value {
-		l.fault(word(name+value)+": the value follows the name at once", "did you mean "+word(name+rest)+"?")
+		replace(l.fault(word(name+value)+": the value follows the name at once", "did you mean "+word(name+rest)+"?"), name+value, name+rest)
 		return
 	}
+	l.mended = ""
 	if message, hint := read(l, value); message != "" {
-		l.fault(word(name+value)+": "+message, hint)
+		if f := l.fault(word(name+value)+": "+message, hint); l.mended != "" {
+			replace(f, name+value, name+l.mended)
+		}
 	}
 }
 
@@ -232,7 +247,10 @@ func (l *lineReader) unknown(text string) {
 	case strings.ContainsAny(text[:1], "0123456789-*,/"):
 		hint = "a token holds no white space, such as CHECKHOURS0-23"
 	}
-	l.fault("unknown token "+word(text), hint)
+	f := l.fault("unknown token "+word(text), hint)
+	if near && dwmon.Distance(strings.ToUpper(text), name+rest) <= 1 {
+		replace(f, text, name+rest)
+	}
 }
 
 // nearestToken gives the token's name that is nearest to the beginning of text,
@@ -311,7 +329,7 @@ func (l *lineReader) bounds() {
 	case lo.Set && hi.Set && lo.N > hi.N:
 		l.fault(fmt.Sprintf("MINNUM%d is greater than MAXNUM%d", lo.N, hi.N), fmt.Sprintf("did you mean MINNUM%d MAXNUM%d?", hi.N, lo.N))
 	case lo.Set && lo.N == 0 && !hasKey(l.at, tokMax):
-		l.warn("this line can never be BAD: no count is below 0", "add MAXNUM, or raise MINNUM")
+		l.warn(dwmon.CodeNeverBad, "this line can never be BAD: no count is below 0", "add MAXNUM, or raise MINNUM")
 	}
 }
 

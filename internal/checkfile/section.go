@@ -132,7 +132,7 @@ func (s *source) misspelt(sec section, text string, open *section) (section, boo
 	sec.mark = nearestMark(name, open == nil || open.mark == markRequirements)
 	switch {
 	case sec.mark != "":
-		s.at(sec.line, sec.column, "unknown section "+word(text), "did you mean "+sec.mark+"?")
+		replace(s.at(sec.line, sec.column, "unknown section "+word(text), "did you mean "+sec.mark+"?"), text, sec.mark)
 		return sec, true
 	case open == nil:
 		s.at(sec.line, sec.column, "unknown section "+word(text), "sections are "+strings.Join(marks, ", "))

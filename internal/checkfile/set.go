@@ -36,9 +36,13 @@ func (l *lineReader) minutes(value string) (message, hint string) {
 // set reads a list of numbers, ranges and steps.
 func (l *lineReader) set(value string, sc scale) (set uint64, message, hint string) {
 	repeated := false
-	for item := range strings.SplitSeq(value, ",") {
+	for i, item := range strings.Split(value, ",") {
 		add, message, mended := sc.item(item)
 		if message != "" {
+			// A range that is backwards may also go over midnight.
+			if mended != "" && (item == "*" || strings.Contains(item, "/")) {
+				l.mended = strings.Replace(value, item, mended, 1)
+			}
 			if mended != "" {
 				mended = "did you mean " + word(sc.token+strings.Replace(value, item, mended, 1)) + "?"
 			}
@@ -49,12 +53,19 @@ func (l *lineReader) set(value string, sc scale) (set uint64, message, hint stri
 		}
 		if set|add == set && !repeated {
 			repeated = true
-			l.warn(word(sc.token+value)+": "+item+" is in the list already", "remove it")
+			l.listedTwice(value, i)
 		}
 		set |= add
 	}
 	l.unevenSteps(value, sc)
 	return set, "", ""
+}
+
+// listedTwice warns of an entry that adds nothing to what stands before it.
+func (l *lineReader) listedTwice(value string, entry int) {
+	items := strings.Split(value, ",")
+	f := l.warn(dwmon.CodeListedTwice, word(l.text)+": "+items[entry]+" is in the list already", "remove it")
+	replace(f, l.text, strings.TrimSuffix(l.text, value)+strings.Join(slices.Delete(items, entry, entry+1), ","))
 }
 
 // unevenSteps warns of */n where n does not divide the whole: the last step is
@@ -66,7 +77,7 @@ func (l *lineReader) unevenSteps(value string, sc scale) {
 		return
 	}
 	last := (sc.size - 1) / int(n) * int(n)
-	l.warn(fmt.Sprintf("%s: from %s %d to the next %s's %s 0 the step is %d, not %d",
+	l.warn(dwmon.CodeUnevenStep, fmt.Sprintf("%s: from %s %d to the next %s's %s 0 the step is %d, not %d",
 		word(sc.token+value), sc.unit, last, sc.whole, sc.unit, sc.size-last, n), "")
 }
 
@@ -130,7 +141,7 @@ func span(a, b int) uint64 {
 func (l *lineReader) days(value string) (message, hint string) {
 	var mondayFirst uint64
 	repeated := false
-	for item := range strings.SplitSeq(value, ",") {
+	for i, item := range strings.Split(value, ",") {
 		from, to, ranged := strings.Cut(item, "-")
 		if !ranged {
 			to = from
@@ -140,16 +151,16 @@ func (l *lineReader) days(value string) (message, hint string) {
 		case item == "":
 			return "an entry of the list is empty", ""
 		case a < 0:
-			return dayFault(value, from)
+			return l.dayFault(value, from)
 		case b < 0:
-			return dayFault(value, to)
+			return l.dayFault(value, to)
 		case a > b:
 			return "the range " + item + " is backwards: weeks run from MON to SUN", "write " + aroundWeek(a, b) + " in its place"
 		}
 		add := span(a, b)
 		if mondayFirst|add == mondayFirst && !repeated {
 			repeated = true
-			l.warn(word(tokDays+value)+": "+item+" is in the list already", "remove it")
+			l.listedTwice(value, i)
 		}
 		mondayFirst |= add
 	}
@@ -161,11 +172,12 @@ func (l *lineReader) days(value string) (message, hint string) {
 	return "", ""
 }
 
-func dayFault(value, day string) (message, hint string) {
+func (l *lineReader) dayFault(value, day string) (message, hint string) {
 	hint = "days are " + strings.Join(dwmon.DayNames[:], " ")
 	upper := strings.ToUpper(day)
 	if len(upper) >= 3 && slices.Contains(dwmon.DayNames[:], upper[:3]) {
-		hint = "did you mean " + word(tokDays+strings.Replace(strings.ToUpper(value), upper, upper[:3], 1)) + "?"
+		l.mended = strings.Replace(strings.ToUpper(value), upper, upper[:3], 1)
+		hint = "did you mean " + word(tokDays+l.mended) + "?"
 	}
 	return word(day) + " is no day", hint
 }

@@ -20,7 +20,7 @@ import (
 func (l *loader) file(path, text string) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	l.r = &strictyaml.Reader{File: path, Lines: lines, Private: true}
+	l.r = &strictyaml.Reader{File: path, Code: dwmon.CodeConfig, Lines: lines, Private: true}
 	if root := l.r.Read([]byte(text)); root != nil {
 		l.r.Fields(root, "the configuration", l.fields())
 	}

@@ -132,7 +132,7 @@ func (o LoadOptions) at(path string) string {
 
 // fault reports a fault that has no line.
 func (l *loader) fault(where, message, hint string) {
-	l.faults = append(l.faults, dwmon.FileFault{File: where, Severity: dwmon.SeverityError, Message: message, Hint: hint})
+	l.faults = append(l.faults, dwmon.FileFault{File: where, Severity: dwmon.SeverityError, Message: message, Hint: hint, Code: dwmon.CodeConfig})
 }
 
 // readFile finds, reads and judges the file.

@@ -33,6 +33,10 @@ type FileFault struct {
 	Hint    string
 	// LineText is the line without its end; empty where it is not to be shown.
 	LineText string
+	// Code is the kind of the fault, one of FaultRules; empty stands for syntax.
+	Code string
+	// Edit mends the fault where there is but one way to do so.
+	Edit TextEdit
 }
 
 // TextFault is one thing that is wrong in a text that stands within a file, such
@@ -87,7 +91,8 @@ func (f FileFault) MarshalJSON() ([]byte, error) {
 		Severity Severity `json:"severity"`
 		Message  string   `json:"message"`
 		Hint     string   `json:"hint"`
-	}{f.File, f.Line, f.Column, f.Severity, f.Message, f.Hint})
+		Rule     string   `json:"rule"`
+	}{f.File, f.Line, f.Column, f.Severity, f.Message, f.Hint, f.Rule()})
 }
 
 // SortFaults orders faults by file and place; faults of one place stay as they

@@ -49,7 +49,7 @@ func TestFileFaultText(t *testing.T) {
 
 func TestFileFaultJSON(t *testing.T) {
 	got, err := json.Marshal(FileFault{File: "f", Line: 1, Column: 2, Severity: SeverityWarning, Message: "m", Hint: "h", LineText: "secret"})
-	if want := `{"file":"f","line":1,"column":2,"severity":"warning","message":"m","hint":"h"}`; err != nil || string(got) != want {
+	if want := `{"file":"f","line":1,"column":2,"severity":"warning","message":"m","hint":"h","rule":"syntax"}`; err != nil || string(got) != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }

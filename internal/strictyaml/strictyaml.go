@@ -25,8 +25,8 @@ import (
 
 // Reader reads one text and gathers its faults.
 type Reader struct {
-	// File is named in the faults.
-	File string
+	// File is named in the faults, which bear Code.
+	File, Code string
 	// FirstLine and FirstColumn are where the text begins in its file, counted
 	// from 1; 0 is taken for 1.
 	FirstLine, FirstColumn int
@@ -260,7 +260,7 @@ func (r *Reader) fault(line, column int, message, hint string) dwmon.FileFault {
 	}
 	return dwmon.FileFault{
 		File: r.File, Line: line, Column: min(column, utf8.RuneCountInString(text)+1),
-		Severity: dwmon.SeverityError, Message: message, Hint: hint, LineText: text,
+		Severity: dwmon.SeverityError, Message: message, Hint: hint, LineText: text, Code: r.Code,
 	}
 }
 
@@ -336,10 +336,16 @@ func (r *Reader) unknown(key *yaml.Node, what string, fields []Field) {
 		names[i] = f.Name
 	}
 	hint := "known are " + strings.Join(names, ", ")
-	if near, ok := dwmon.Nearest(key.Value, names); ok {
+	near, ok := dwmon.Nearest(key.Value, names)
+	if ok {
 		hint = "did you mean " + near + "?"
 	}
+	known := len(r.Faults)
 	r.At(key, "unknown key "+quote(key.Value)+" in "+what, hint)
+	if ok && len(r.Faults) > known && key.Style == 0 && dwmon.Distance(strings.ToLower(key.Value), near) <= 1 {
+		f := &r.Faults[known]
+		f.Edit = dwmon.TextEdit{Until: f.Column + utf8.RuneCountInString(key.Value), With: near}
+	}
 }
 
 // is reports a node of another kind than wanted, and what this package does not
