@@ -9,9 +9,9 @@ import (
 )
 
 // What lines are weighed by. A cell is an hour of a day of the week; the units are
-// such that a line is worth 3.
+// such that what a line is worth is 6.
 const (
-	lossLine = 3.0
+	lossLine = 6.0
 	// lossBlind is that of a cell in which an hour at dropShare of the usual rows
 	// would not be found, though a single line for it would find it.
 	lossBlind = 4.0
@@ -25,8 +25,8 @@ const (
 	// dropShare is what is left of the usual rows in the outage that lines are made to
 	// find, within an hour.
 	dropShare = 0.4
-	// dropSure is by how many standard deviations.
-	dropSure = 1.3
+	// dropSure is the probability with which that counts as found.
+	dropSure = 0.9
 	// leastMax is the floor of MAXNUM: so few rows alarm nobody.
 	leastMax = 5
 )
@@ -68,13 +68,13 @@ func (f *profile) boundsOf(p float64) *bounds {
 	return b
 }
 
-// finds says whether a MINNUM finds an hour at dropShare of the usual rows.
-func (f *profile) finds(q int, low int64) bool {
+// finds is the probability that a MINNUM finds an hour at dropShare of the usual rows.
+func (f *profile) finds(q int, low int64) float64 {
 	if f.lookback > 3600 || low == 0 {
-		return false
+		return 0
 	}
 	dropped := scatter{f.usual[q].mean * dropShare, f.usual[q].extra}
-	return float64(low) > dropped.mean+dropSure*dropped.deviation()
+	return normalBelow((float64(low) - 0.5 - dropped.mean) / dropped.deviation())
 }
 
 // loss is how much worse than with a MINNUM and MAXNUM at the usual count a quarter
@@ -86,9 +86,7 @@ func (f *profile) loss(q int, low, high int64, shortest float64) float64 {
 	if low == 0 {
 		loss += lossNoMin
 	}
-	if !f.finds(q, low) {
-		loss += lossBlind
-	}
+	loss += lossBlind * (1 - f.finds(q, low))
 	return loss + lossHigh*min(3, math.Log2(max(1, float64(high)/max(mean, 1))))
 }
 

@@ -111,6 +111,12 @@ const (
 	unusualRows = 6
 )
 
+// Notes of unusual spans: fewer rows than usual, or more.
+const (
+	unusualLow  = "low"
+	unusualHigh = "high"
+)
+
 // markUnusual marks the hours that are far off their own hour of the week, after
 // Hampel: by median and median distance, which a minority of outages and bursts do
 // not move. It gives them as spans.
@@ -130,9 +136,9 @@ func (p *past) markUnusual(hours []hour) []Span {
 			continue
 		}
 		h.unusual = true
-		note := "high"
+		note := unusualHigh
 		if away < 0 {
-			note = "low"
+			note = unusualLow
 		}
 		until := p.counts.Until
 		if i+1 < len(hours) {

@@ -105,27 +105,60 @@ const (
 	clip = 4
 )
 
-// pool is where a quarter of the week is taken together with those of like days.
-func (g dayGroups) pool(quarter int) int { return g[quarter/96]*96 + quarter%96 }
+// pools says of each quarter of the week with which one it is taken together: the
+// first whose windows of a look-back have like histories.
+type pools [quarters]int
+
+// pools joins the quarters of days of one group. Windows that reach into the days
+// before are alike only where those days are, too: on Monday the first hour's reach
+// into Sunday.
+func (g dayGroups) pools(lookback int64) *pools {
+	var p pools
+	for q := range quarters {
+		p[q] = q
+		for day := range q / 96 {
+			if g.alikeBack(day, q/96, q%96*quarterSize, lookback) {
+				p[q] = day*96 + q%96
+				break
+			}
+		}
+	}
+	return &p
+}
+
+// alikeBack says whether two days, and those before them that a window reaches into
+// which ends so many seconds into the day, are of the same groups.
+func (g dayGroups) alikeBack(a, b, into int, lookback int64) bool {
+	for back := range 7 {
+		if g[(a-back+7)%7] != g[(b-back+7)%7] {
+			return false
+		}
+		if int64(into+back*86400) >= lookback {
+			return true
+		}
+	}
+	return true
+}
 
 // profileOf measures the windows of a layer's due minutes with a look-back.
 func (p *past) profileOf(l *layer, lookback int64, groups dayGroups, horizon float64) *profile {
 	w := p.counts.windows(lookback, l.halfOpen)
+	pool := groups.pools(lookback)
 	var sum, exposure, n [quarters]float64
 	p.each(l, w, func(quarter int, count, scale float64) {
-		q := groups.pool(quarter)
+		q := pool[quarter]
 		sum[q] += count
 		exposure[q] += scale
 		n[q]++
 	})
 	f := &profile{lookback: lookback}
-	perDay := l.pooled(groups)
+	perDay := l.pooled(pool)
 	step := func(q int) float64 { return l.spacing(q/4) / float64(lookback) }
 	mean := means(&sum, &exposure, func(q int) float64 { return min(1, 900/float64(max(1, perDay[q]))/float64(lookback)) })
-	extra := p.extraOf(l, w, groups, &mean, &n, &perDay)
+	extra := p.extraOf(l, w, pool, &mean, &n, &perDay)
 	ends := [2]float64{1, math.Exp(p.slope * horizon)}
 	for q := range quarters {
-		due, at := l.perQuarter(q), groups.pool(q)
+		due, at := l.perQuarter(q), pool[q]
 		if due == 0 || n[at] == 0 {
 			continue
 		}
@@ -161,9 +194,9 @@ func (p *past) due(l *layer, w windows, f func(minute int64, quarter int)) {
 }
 
 // pooled is how many due minutes a day has in each pooled quarter.
-func (l *layer) pooled(groups dayGroups) (perDay [quarters]int) {
+func (l *layer) pooled(pool *pools) (perDay [quarters]int) {
 	for q := range quarters {
-		at := groups.pool(q)
+		at := pool[q]
 		perDay[at] = max(perDay[at], l.perQuarter(q))
 	}
 	return perDay
@@ -196,12 +229,12 @@ func means(sum, exposure *[quarters]float64, fresh func(quarter int) float64) (m
 
 // extraOf measures the extra variance of each pooled hour, by moments. It leans on
 // that of all hours where few days have been seen.
-func (p *past) extraOf(l *layer, w windows, groups dayGroups, mean, n *[quarters]float64, perDay *[quarters]int) (extra [cells]float64) {
+func (p *past) extraOf(l *layer, w windows, pool *pools, mean, n *[quarters]float64, perDay *[quarters]int) (extra [cells]float64) {
 	pooled := 0.0
 	for round := range 3 {
 		var over, of, days [cells]float64
 		p.each(l, w, func(quarter int, count, scale float64) {
-			q := groups.pool(quarter)
+			q := pool[quarter]
 			m := mean[q] * scale
 			away := count - m
 			limit := clip * scatter{max(m, 0.5), max(extra[q/4], pooled)}.deviation()

@@ -229,33 +229,37 @@ func (b *builder) draw() error {
 
 // at gives the table for a probability, with the look-backs that some hour needs.
 func (t *tableOf) at(p float64) *table {
-	all := &table{layer: t.layer}
+	var all []*bounds
 	for _, f := range t.profiles {
-		all.of = append(all.of, f.boundsOf(p))
+		all = append(all, f.boundsOf(p))
 	}
-	needed := map[int]bool{0: true}
+	needed := make([]bool, len(all))
+	needed[0] = true
 	for q := range quarters {
-		first := -1
-		for i, f := range all.of {
-			if f.low[q] > 0 && first < 0 {
-				first = i
-			}
-			if f.finds(q, f.low[q]) {
-				first = i
-				break
-			}
-		}
-		if first > 0 {
-			needed[first] = true
-		}
+		needed[shortest(all, q)] = true
 	}
 	few := &table{layer: t.layer}
-	for i, f := range all.of {
+	for i, f := range all {
 		if needed[i] {
 			few.of = append(few.of, f)
 		}
 	}
 	return few
+}
+
+// shortest is the first look-back with which a quarter's bounds find what they are
+// made to find; else the one that finds it best, else the first that has a MINNUM.
+func shortest(all []*bounds, q int) int {
+	best, surest := 0, 0.0
+	for i, f := range all {
+		switch sure := f.finds(q, f.low[q]); {
+		case sure >= dropSure:
+			return i
+		case sure > surest+0.05, surest == 0 && f.low[q] > 0 && all[best].low[q] == 0:
+			best, surest = i, sure
+		}
+	}
+	return best
 }
 
 // spend finds the probability with which the lines have as many false alarms a week
@@ -331,8 +335,8 @@ func (b *builder) requirements() []dwmon.Requirement {
 func (b *builder) widen() {
 	accepted := int(b.o.FalseAlarms*b.covered + 1e-9)
 	for range 1000 {
-		lines := b.requirements()
-		alarms, _ := b.past.replay(lines, b.o.Alert, true, b.past.known)
+		alarms, _ := b.past.replay(b.requirements(), b.o.Alert, true, b.past.known)
+		alarms = b.usualOnes(alarms)
 		if len(alarms) <= accepted {
 			return
 		}
@@ -340,31 +344,89 @@ func (b *builder) widen() {
 	}
 }
 
-// absorb widens the side of the line that has most incidents, by its mildest ones.
-func (b *builder) absorb(alarms []alarm, excess int) {
-	type side struct {
-		line int
-		low  bool
+// usualOnes leaves out the alarms about unusual hours, as long as these are rare: one
+// outage in months is what alarms are for, but bursts three times a week are how this
+// traffic is. They are rare where they come at most half as often as alarms are
+// accepted.
+func (b *builder) usualOnes(alarms []alarm) []alarm {
+	rare := map[string]bool{}
+	for _, kind := range []string{unusualLow, unusualHigh} {
+		n := 0
+		for _, s := range b.unusual {
+			if s.Note == kind {
+				n++
+			}
+		}
+		rare[kind] = float64(n) <= b.o.FalseAlarms*b.covered/2
 	}
-	by := map[side][]int64{}
-	var most side
+	return slices.DeleteFunc(alarms, func(a alarm) bool {
+		return slices.ContainsFunc(b.unusual, func(s Span) bool {
+			return rare[s.Note] && a.low == (s.Note == unusualLow) && a.touches(s, b.lines[a.line].profile.lookback)
+		})
+	})
+}
+
+// absorb widens bounds by the mildest alarms of the side that has more of them: of one
+// line, where most are its, else of all, for what strikes at any hour has only by
+// chance not struck at others yet.
+func (b *builder) absorb(alarms []alarm, excess int) {
+	low := 0
+	byLine := map[int]int{}
 	for _, a := range alarms {
-		s := side{a.line, a.low}
-		by[s] = append(by[s], a.worst)
-		if len(by[s]) > len(by[most]) {
-			most = s
+		if a.low {
+			low++
 		}
 	}
-	worst := by[most]
-	slices.Sort(worst)
-	// About a tenth of what is too much at once: it is looked again after each step.
-	step := max(0, min(excess/10, len(worst)/4))
-	d := &b.lines[most.line]
-	if most.low {
-		d.low = min(d.low-1, worst[len(worst)-1-step])
-	} else {
-		d.high = max(d.high+1, worst[step])
+	side := slices.DeleteFunc(alarms, func(a alarm) bool { return a.low != (2*low > len(alarms)) })
+	most := 0
+	for _, a := range side {
+		if byLine[a.line]++; byLine[a.line] > byLine[most] {
+			most = a.line
+		}
 	}
+	one := 2*byLine[most] > len(side)
+	var away []float64 // how far from what is usual in the line, as a factor
+	for _, a := range side {
+		if !one || a.line == most {
+			away = append(away, b.lines[a.line].away(a))
+		}
+	}
+	slices.Sort(away)
+	factor := away[min(excess/5, len(away)/4)] // in steps: after each it is looked again
+	for i := range b.lines {
+		if !one || i == most {
+			b.lines[i].stretch(side[0].low, factor)
+		}
+	}
+}
+
+// away is how far an alarm's count is from what is usual, as a factor of at least 1.
+func (d *drawn) away(a alarm) float64 {
+	low, high := d.means()
+	if a.low {
+		return low / max(float64(a.worst), 0.5)
+	}
+	return float64(a.worst) / high
+}
+
+// stretch widens a bound to a factor of what is usual.
+func (d *drawn) stretch(low bool, factor float64) {
+	usualLow, usualHigh := d.means()
+	if low {
+		d.low = min(d.low, int64(math.Floor(usualLow/factor+1e-9)))
+	} else {
+		d.high = max(d.high, int64(math.Ceil(usualHigh*factor-1e-9)))
+	}
+}
+
+// means are the lowest and the highest mean of the line's quarters.
+func (d *drawn) means() (low, high float64) {
+	low = math.Inf(1)
+	t := &table{layer: d.layer, of: []*bounds{{profile: d.profile}}}
+	t.quarters(d.days, d.hours, 0, func(q int) {
+		low, high = min(low, d.profile.low[q].mean), max(high, d.profile.high[q].mean)
+	})
+	return max(low, 0.5), max(high, 0.5)
 }
 
 // proposal puts everything together.

@@ -113,3 +113,23 @@ func (a *alarm) touches(s Span, lookback int64) bool {
 
 // weeks is a length of time in weeks.
 func weeks(d int64) float64 { return float64(d) / float64(7*24*time.Hour/time.Second) }
+
+// Alarm is an incident that a line would have had.
+type Alarm struct {
+	// Line is its index. From is the first BAD minute, Until the last one.
+	Line        int
+	From, Until int64
+	Low         bool
+}
+
+// Alarms gives the incidents that lines would have had over all that was counted, by
+// lines and then by time.
+func Alarms(c *Counts, lines []dwmon.Requirement, zone *time.Location, closed *dwmon.ClosedDays, rule dwmon.AlertRule) []Alarm {
+	p := newPast(c, newGrid(c.From, c.Until, zone, closed), nil)
+	found, _ := p.replay(lines, rule, false, p.known)
+	alarms := make([]Alarm, len(found))
+	for i, a := range found {
+		alarms[i] = Alarm{a.line, a.from, a.until, a.low}
+	}
+	return alarms
+}
