@@ -39,12 +39,14 @@ type bounds struct {
 	*profile
 	// low is 0 where no MINNUM can be proved.
 	low, high [quarters]int64
+	// lows and highs are known losses, by the bound.
+	lows, highs map[int64]*[quarters]float64
 }
 
 // boundsOf gives the bounds of each quarter so that a run begins with probability p
 // at each check and side, at most.
 func (f *profile) boundsOf(p float64) *bounds {
-	b := &bounds{profile: f}
+	b := &bounds{profile: f, lows: map[int64]*[quarters]float64{}, highs: map[int64]*[quarters]float64{}}
 	type key struct {
 		s    scatter
 		step float64
@@ -77,17 +79,19 @@ func (f *profile) finds(q int, low int64) float64 {
 	return normalBelow((float64(low) - 0.5 - dropped.mean) / dropped.deviation())
 }
 
-// loss is how much worse than with a MINNUM and MAXNUM at the usual count a quarter
-// fares with these bounds.
-func (f *profile) loss(q int, low, high int64, shortest float64) float64 {
-	mean := max(f.usual[q].mean, 0.5)
-	loss := lossDelay * math.Log2(float64(f.lookback)/shortest)
-	loss += 1 - min(1, float64(low)/mean)
+// lowLoss is how much worse than with a MINNUM at the usual count a quarter fares with
+// this one.
+func (f *profile) lowLoss(q int, low int64) float64 {
+	loss := 1 - min(1, float64(low)/max(f.usual[q].mean, 0.5)) + lossBlind*(1-f.finds(q, low))
 	if low == 0 {
 		loss += lossNoMin
 	}
-	loss += lossBlind * (1 - f.finds(q, low))
-	return loss + lossHigh*min(3, math.Log2(max(1, float64(high)/max(mean, 1))))
+	return loss
+}
+
+// highLoss is the same for a MAXNUM.
+func (f *profile) highLoss(q int, high int64) float64 {
+	return lossHigh * min(3, math.Log2(max(1, float64(high)/max(f.usual[q].mean, 1))))
 }
 
 // block is a rectangle of the week that shares a line: every due minute of some
@@ -142,21 +146,54 @@ func (t *table) weigh(days dwmon.DaySet, hours dwmon.HourSet) (of *profile, loss
 	if !t.sameMinutes(days, hours) {
 		return nil, loss
 	}
-	for i := range t.of {
+	for i, f := range t.of {
 		low, high := t.limits(days, hours, i)
 		if high == 0 {
 			continue
 		}
+		lows, highs, delay := t.lowLosses(f, low), t.highLosses(f, high), lossDelay*math.Log2(float64(f.lookback)/float64(t.layer.lookback))
 		total := 0.0
 		t.quarters(days, hours, i, func(q int) {
-			due := float64(t.layer.perQuarter(q)) / float64(bits.OnesCount64(uint64(t.layer.due[q/4])))
-			total += due * t.of[i].loss(q, low, high, float64(t.layer.lookback))
+			total += lows[q] + highs[q] + delay*t.layer.share(q)
 		})
 		if total < loss {
-			of, loss = t.of[i].profile, total
+			of, loss = f.profile, total
 		}
 	}
 	return of, loss
+}
+
+// lowLosses are the losses of all quarters with a MINNUM, each by its share of the
+// cell; rectangles ask for the same ones again and again.
+func (t *table) lowLosses(f *bounds, low int64) *[quarters]float64 {
+	return t.losses(f.lows, low, func(q int) float64 { return f.lowLoss(q, low) })
+}
+
+func (t *table) highLosses(f *bounds, high int64) *[quarters]float64 {
+	return t.losses(f.highs, high, func(q int) float64 { return f.highLoss(q, high) })
+}
+
+func (t *table) losses(known map[int64]*[quarters]float64, bound int64, loss func(q int) float64) *[quarters]float64 {
+	if l := known[bound]; l != nil {
+		return l
+	}
+	l := new([quarters]float64)
+	for q := range quarters {
+		if share := t.layer.share(q); share > 0 {
+			l[q] = share * loss(q)
+		}
+	}
+	known[bound] = l
+	return l
+}
+
+// share is the quarter's part of its hour's due minutes.
+func (l *layer) share(q int) float64 {
+	n := l.perQuarter(q)
+	if n == 0 {
+		return 0
+	}
+	return float64(n) / float64(bits.OnesCount64(uint64(l.due[q/4])))
 }
 
 // sameMinutes says whether all hours of a rectangle are due, and at the same minutes.

@@ -336,12 +336,51 @@ func (b *builder) widen() {
 	accepted := int(b.o.FalseAlarms*b.covered + 1e-9)
 	for range 1000 {
 		alarms, _ := b.past.replay(b.requirements(), b.o.Alert, true, b.past.known)
-		alarms = b.usualOnes(alarms)
-		if len(alarms) <= accepted {
+		events := b.events(b.usualOnes(alarms))
+		told := 0
+		for i := range events {
+			told += events[i].told()
+		}
+		if told <= accepted {
 			return
 		}
-		b.absorb(alarms, len(alarms)-accepted)
+		b.absorb(events, told-accepted)
 	}
+}
+
+// event is alarms that come together: what befalls several lines at once is one thing.
+type event struct {
+	low   bool
+	lines []int
+	until int64
+	// away is how far the worst count is from what is usual, as a factor.
+	away float64
+}
+
+// told is how often somebody is told of it: as often as one line's incidents come and
+// go meanwhile.
+func (e *event) told() int {
+	most, of := 0, map[int]int{}
+	for _, line := range e.lines {
+		of[line]++
+		most = max(most, of[line])
+	}
+	return most
+}
+
+// events gathers alarms whose windows meet, oldest first.
+func (b *builder) events(alarms []alarm) (events []event) {
+	slices.SortStableFunc(alarms, func(x, y alarm) int { return int(min(1, max(-1, x.from-y.from))) })
+	for _, a := range alarms {
+		d := &b.lines[a.line]
+		if n := len(events); n > 0 && events[n-1].low == a.low && a.from-d.profile.lookback <= events[n-1].until {
+			e := &events[n-1]
+			e.lines, e.until, e.away = append(e.lines, a.line), max(e.until, a.until), max(e.away, d.away(a))
+		} else {
+			events = append(events, event{a.low, []int{a.line}, a.until, d.away(a)})
+		}
+	}
+	return events
 }
 
 // usualOnes leaves out the alarms about unusual hours, as long as these are rare: one
@@ -366,29 +405,30 @@ func (b *builder) usualOnes(alarms []alarm) []alarm {
 	})
 }
 
-// absorb widens bounds by the mildest alarms of the side that has more of them: of one
+// absorb widens bounds by the mildest events of the side that has more of them: of one
 // line, where most are its, else of all, for what strikes at any hour has only by
 // chance not struck at others yet.
-func (b *builder) absorb(alarms []alarm, excess int) {
+func (b *builder) absorb(events []event, excess int) {
 	low := 0
-	byLine := map[int]int{}
-	for _, a := range alarms {
-		if a.low {
+	for _, e := range events {
+		if e.low {
 			low++
 		}
 	}
-	side := slices.DeleteFunc(alarms, func(a alarm) bool { return a.low != (2*low > len(alarms)) })
-	most := 0
-	for _, a := range side {
-		if byLine[a.line]++; byLine[a.line] > byLine[most] {
-			most = a.line
+	side := slices.DeleteFunc(events, func(e event) bool { return e.low != (2*low > len(events)) })
+	most, of := 0, map[int]int{}
+	for _, e := range side {
+		for _, line := range e.lines {
+			if of[line]++; of[line] > of[most] {
+				most = line
+			}
 		}
 	}
-	one := 2*byLine[most] > len(side)
-	var away []float64 // how far from what is usual in the line, as a factor
-	for _, a := range side {
-		if !one || a.line == most {
-			away = append(away, b.lines[a.line].away(a))
+	one := 2*of[most] > len(side)
+	var away []float64
+	for _, e := range side {
+		if !one || slices.Contains(e.lines, most) {
+			away = append(away, e.away)
 		}
 	}
 	slices.Sort(away)
