@@ -84,6 +84,10 @@ var rules = []rule{
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
+		of: []string{"internal/backtest"}, ours: []string{"internal/dwmon", "internal/engine"},
+		why: "a replay is the engine over a past that any store may tell",
+	},
+	{
 		of: []string{"internal/heartbeat"}, ours: []string{},
 		why: "it is told of slots, and knows nothing of what they are",
 	},
@@ -145,7 +149,7 @@ var users = []struct {
 		why: "the daemon knows all parts; a part that knew the daemon would close the circle",
 	},
 	{
-		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
+		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
 		why: "only the daemon wires; the command prints the reports of its passes",
 	},
 	{

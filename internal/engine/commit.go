@@ -12,19 +12,11 @@ import (
 // walk. A pass that has its rows is not torn by a stop.
 func (p *pass) commit(ctx context.Context, f *fetched, plan *dwmon.Plan, piece dwmon.Piece) error {
 	ctx = context.WithoutCancel(ctx)
-	j := &judge{
-		pass: p, fetched: f,
-		baseline: p.job.Checker.Options.Assumed && p.progress.Baseline == nil,
-		until:    dwmon.Judgeable(p.m, f.summary.DataAsOf, p.job.Checker.Options.Grace),
-		coverage: p.coverage(f),
-	}
+	j := p.newJudge(f)
 	ok := true
 	if j.baseline || j.until < p.m {
 		plan = j.replan()
 		piece, ok = plan.Next(dwmon.PieceLimit)
-	}
-	for _, l := range p.progress.Lines {
-		j.streaks = append(j.streaks, l.Streak)
 	}
 	if !ok {
 		if err := j.commitRows(ctx); err != nil {
@@ -50,6 +42,19 @@ type judge struct {
 	coverage dwmon.Coverage
 	fetchID  int64 // 0 until the first piece has stored the fetch
 	streaks  []dwmon.Streak
+}
+
+func (p *pass) newJudge(f *fetched) *judge {
+	j := &judge{
+		pass: p, fetched: f,
+		baseline: p.job.Checker.Options.Assumed && p.progress.Baseline == nil,
+		until:    dwmon.Judgeable(p.m, f.summary.DataAsOf, p.job.Checker.Options.Grace),
+		coverage: p.coverage(f),
+	}
+	for _, l := range p.progress.Lines {
+		j.streaks = append(j.streaks, l.Streak)
+	}
+	return j
 }
 
 // replan plans the walk as far as the fetch allows: not beyond the source's data,

@@ -58,12 +58,25 @@ func (c *Checker) closeChanged(lines []dwmon.Requirement, minute int64) {
 		if present[identity] {
 			continue
 		}
-		for i := range c.Incidents {
-			if n := &c.Incidents[i]; n.LineID == l.ID && n.Closed == nil {
-				closed := max(n.Opened, minute)
-				n.Closed, n.End = &closed, dwmon.EndLineChanged
-			}
-		}
-		l.Trouble = dwmon.Trouble{}
+		c.closeLine(l, minute, dwmon.EndLineChanged)
 	}
+}
+
+// closeOff closes every incident of a checker that owes nothing from a minute on.
+func (c *Checker) closeOff(minute int64) {
+	for i := range c.Progress.Lines {
+		l := &c.Progress.Lines[i]
+		c.closeLine(l, minute, dwmon.EndOff)
+		c.Lines[l.Identity()].Trouble = dwmon.Trouble{}
+	}
+}
+
+func (c *Checker) closeLine(l *dwmon.LineProgress, minute int64, end dwmon.IncidentEnd) {
+	for i := range c.Incidents {
+		if n := &c.Incidents[i]; n.LineID == l.ID && n.Closed == nil {
+			closed := max(n.Opened, minute)
+			n.Closed, n.End = &closed, end
+		}
+	}
+	l.Trouble = dwmon.Trouble{}
 }

@@ -107,6 +107,7 @@ func (s *Store) SwitchOff(name string, minute int64, reason dwmon.OffReason) {
 	defer s.mu.Unlock()
 	if c := s.checkers[name]; c != nil && c.Progress.Off == nil {
 		c.Progress.Off = &dwmon.Off{Since: minute, Reason: reason}
+		c.closeOff(minute)
 	}
 }
 
