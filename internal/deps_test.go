@@ -52,6 +52,18 @@ var rules = []rule{
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
+		of: []string{"internal/checklint"}, ours: []string{"internal/dwmon"},
+		why: "warnings follow from a parsed checker and what is said of its surroundings, so that an editor can ask for them at each keystroke",
+	},
+	{
+		of: []string{"internal/checklint"}, direct: []string{"os", "net", "database/sql"},
+		why: "who looks at files, plugins and databases is told nothing by a rule",
+	},
+	{
+		of: []string{"internal/faultreport"}, ours: []string{"internal/dwmon"},
+		why: "the forms in which faults are written know nothing of where they come from",
+	},
+	{
 		of: []string{"internal/config"}, ours: []string{"internal/dwmon", "internal/strictyaml"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},

@@ -69,6 +69,8 @@ type Config struct {
 	Calendars map[string][]string
 	// Heartbeat is nil where nobody is told that dwmon is alive.
 	Heartbeat *Heartbeat
+	// Policy is what checker files are held to.
+	Policy Policy
 
 	// Warnings are faults that do not stop dwmon.
 	Warnings []dwmon.FileFault

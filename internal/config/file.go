@@ -37,6 +37,7 @@ func (l *loader) fields() []strictyaml.Field {
 		{Name: "purger", Read: l.purger},
 		{Name: "calendars", Read: l.calendars},
 		{Name: "heartbeat", Read: l.heartbeat},
+		{Name: "policy", Read: l.demands},
 	}
 	for _, s := range Overrides {
 		fields = append(fields, strictyaml.Field{Name: s.Key, Read: func(n *yaml.Node) { l.override(s, n) }})

@@ -184,7 +184,10 @@ func (c *calendars) unite(s *closedSet, names []string) {
 func (c *calendars) faults() []dwmon.FileFault {
 	var all []dwmon.FileFault
 	for _, f := range c.files {
-		all = append(all, f.faults...)
+		for _, fault := range f.faults {
+			fault.Code = dwmon.CodeCalendar
+			all = append(all, fault)
+		}
 	}
 	return all
 }
@@ -198,7 +201,7 @@ func (c *calendars) unknown(checker *dwmon.Checker) []dwmon.FileFault {
 		}
 		known := slices.Sorted(maps.Keys(c.names))
 		f := dwmon.FileFault{
-			File: checker.File, Severity: dwmon.SeverityError,
+			File: checker.File, Severity: dwmon.SeverityError, Code: dwmon.CodeUnknownCalendar,
 			Message: "no calendar is named " + name + "; checks go on as if it closed no day",
 			Hint:    "dwmon.yaml names none under `calendars`",
 		}
@@ -278,18 +281,4 @@ func (c *catalog) followCalendars(now time.Time) {
 // allFaults are those of a checker's file and of its calendars.
 func (e *checkerEntry) allFaults() []dwmon.FileFault {
 	return append(slices.Clone(e.faults), e.calendarFaults...)
-}
-
-// calendarFaults checks the configured calendars, and that checkers name no others.
-func calendarFaults(cfg *config.Config, checkers []*dwmon.Checker, now time.Time) []dwmon.FileFault {
-	if cfg.File == "" { // who knows which configuration the files will meet
-		return nil
-	}
-	all := newCalendars(cfg.Calendars, slog.New(slog.DiscardHandler))
-	all.refresh(now)
-	faults := all.faults()
-	for _, c := range checkers {
-		faults = append(faults, all.unknown(c)...)
-	}
-	return faults
 }

@@ -230,13 +230,13 @@ checks/near.dwmon:8:11: no calendar is named de-holiday; checks go on as if it c
 	if got := w.faults(); got != want {
 		t.Errorf("faults:\n%s\nwant:\n%s", got, want)
 	}
-	faults, _, err := Validate(t.Context(), w.cfg, nil)
-	if err != nil || len(faults) != 2 {
-		t.Errorf("validate: %v, error %v", faults, err)
+	found, err := Validate(t.Context(), Options{Config: w.cfg}, ValidateRequest{})
+	if err != nil || len(found.Faults) != 2 {
+		t.Errorf("validate: %v, error %v", found, err)
 	}
 	w.cfg.File = "" // no configuration: its calendars are not known
-	if faults, _, err = Validate(t.Context(), w.cfg, nil); err != nil || len(faults) != 0 {
-		t.Errorf("validate without a configuration: %v, error %v", faults, err)
+	if found, err = Validate(t.Context(), Options{Config: w.cfg}, ValidateRequest{}); err != nil || len(found.Faults) != 0 {
+		t.Errorf("validate without a configuration: %v, error %v", found, err)
 	}
 }
 
