@@ -80,7 +80,19 @@ var rules = []rule{
 		why: "the model is what real stores are compared with, and must not lean on one",
 	},
 	{
-		of: []string{"internal/notice"}, ours: []string{"internal/dwmon"},
+		of: []string{"internal/words", "internal/chart"}, ours: []string{"internal/dwmon"},
+		why: "what is said and drawn of the nouns is the same everywhere: in notices, commands and editors",
+	},
+	{
+		of: []string{"internal/words", "internal/chart"}, direct: []string{"os", "net", "database/sql", "modernc.org/...", "google.golang.org/...", "github.com/jedib0t/..."},
+		why: "they give text, and know neither terminals nor where data come from",
+	},
+	{
+		of: []string{"internal/histogram"}, ours: []string{"internal/dwmon"},
+		why: "counting is a rule: timestamps are given to it, wherever they come from",
+	},
+	{
+		of: []string{"internal/notice"}, ours: []string{"internal/dwmon", "internal/words"},
 		why: "what people are told is worded from what is given, so that every notice can be previewed and kept as a golden file",
 	},
 	{
@@ -88,7 +100,7 @@ var rules = []rule{
 		why: "a template must have no way to files, the environment or the network",
 	},
 	{
-		of: []string{"internal/alerting"}, ours: []string{"internal/dwmon", "internal/notice"},
+		of: []string{"internal/alerting"}, ours: []string{"internal/dwmon", "internal/notice", "internal/words"},
 		why: "who is told of what follows from what is stored, whoever stores it and whoever delivers",
 	},
 	{

@@ -11,6 +11,7 @@ import (
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func historyCommand() *cobra.Command {
@@ -118,7 +119,7 @@ func resultLine(out io.Writer, r *dwmon.Result) string {
 	}
 	status := r.Status.String() + strings.Repeat(" ", 7-len(r.Status.String()))
 	line := fmt.Sprintf("%s  %s  %s  %d in %s (%s)", strings.TrimSuffix(r.LocalTime, ":00"), strings.Replace(status, r.Status.String(), painted(out, r.Status.String()), 1),
-		r.CheckerName, r.EventCount, dwmon.FormatDuration(time.Duration(r.LookbackSeconds)*time.Second), rangeWords(r.Min, r.Max))
+		r.CheckerName, r.EventCount, dwmon.FormatDuration(time.Duration(r.LookbackSeconds)*time.Second), words.Range(r.Min, r.Max))
 	if len(notes) > 0 {
 		line += "  " + strings.Join(notes, ", ")
 	}
@@ -133,15 +134,4 @@ func correctionZone(r *dwmon.Result) *time.Location {
 		return time.Local
 	}
 	return zone
-}
-
-func rangeWords(low, high dwmon.Bound) string {
-	switch {
-	case !high.Set:
-		return fmt.Sprintf("at least %d", low.N)
-	case !low.Set:
-		return fmt.Sprintf("at most %d", high.N)
-	default:
-		return fmt.Sprintf("%d to %d", low.N, high.N)
-	}
 }

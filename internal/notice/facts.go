@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // factList gathers facts; those without a value are left out.
@@ -58,7 +59,7 @@ func (d *Data) countFacts(l *factList) {
 	if d.Correction != nil {
 		count += fmt.Sprintf(" → %d", d.Correction.Count)
 	}
-	l.add("Count", count+", "+wanted(r.Min, r.Max)+" wanted")
+	l.add("Count", count+", "+words.Range(r.Min, r.Max)+" wanted")
 	from := r.Minute - r.LookbackSeconds
 	window := d.span(from, r.Minute) + ", " + d.zoneName(r.Minute)
 	if strings.HasSuffix(r.Requirement, " HALFOPEN") {
@@ -98,7 +99,7 @@ func (d *Data) lastWindows() string {
 func (d *Data) formerWeeks() string {
 	var weeks []string
 	for _, f := range first(d.Former, maxKeys) {
-		weeks = append(weeks, fmt.Sprintf("%d (%s ago)", f.Count, plural(int64(f.WeeksAgo), "week", "weeks")))
+		weeks = append(weeks, fmt.Sprintf("%d (%s ago)", f.Count, words.Count(int64(f.WeeksAgo), "week", "weeks")))
 	}
 	return strings.Join(weeks, ", ")
 }
@@ -118,14 +119,14 @@ func (d *Data) incidentFacts(l *factList) {
 		zone = ", " + d.zoneName(i.Opened)
 	}
 	if i.Closed != nil {
-		l.add("Lasted", about(d.lasted())+", "+d.span(i.Opened, *i.Closed)+zone)
+		l.add("Lasted", words.About(d.lasted())+", "+d.span(i.Opened, *i.Closed)+zone)
 		if i.End != "" && i.End != dwmon.EndRecovered {
 			l.add("Ended", ending(i.End))
 		}
 	} else {
 		since := d.stamp(i.Opened)
 		if d.lasted() >= 60 {
-			since += ", " + about(d.lasted())
+			since += ", " + words.About(d.lasted())
 		}
 		l.add("Since", since+zone)
 	}
@@ -218,7 +219,7 @@ func (d *Data) correctionFacts(l *factList) {
 	}
 	text := "late rows came"
 	if after := since(r.Minute, floor(c.At)); after >= 60 {
-		text = fmt.Sprintf("%s, %s after the window's end", d.stamp(floor(c.At)), about(after))
+		text = fmt.Sprintf("%s, %s after the window's end", d.stamp(floor(c.At)), words.About(after))
 	}
 	l.add("Correction", text+"; told as "+r.Status.String()+", "+d.was())
 }
@@ -233,7 +234,7 @@ func (d *Data) catchUpFacts(l *factList) {
 	if c.Down != "" {
 		l.add("Was down", oneLine(c.Down))
 	}
-	l.add("Checks", plural(c.Checks, "check", "checks")+" made late: "+fmt.Sprintf("%d GOOD, %d BAD, %d UNKNOWN", c.Checks-c.Bad-c.Unknown, c.Bad, c.Unknown))
+	l.add("Checks", words.Count(c.Checks, "check", "checks")+" made late: "+fmt.Sprintf("%d GOOD, %d BAD, %d UNKNOWN", c.Checks-c.Bad-c.Unknown, c.Bad, c.Unknown))
 	if c.LastBad != 0 {
 		l.add("Last BAD", d.stamp(c.LastBad))
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // maxOutput bounds what a template writes, and each text that it makes on the way,
@@ -121,13 +122,13 @@ func toInt(v any) (int64, bool) {
 // duration writes a duration, or a number of seconds, as people say it.
 func duration(v any) (string, error) {
 	if d, ok := v.(time.Duration); ok {
-		return exactly(int64(d / time.Second)), nil
+		return words.Exactly(int64(d / time.Second)), nil
 	}
 	n, ok := toInt(v)
 	if !ok {
 		return "", fmt.Errorf("%T is neither a duration nor a number of seconds", v)
 	}
-	return exactly(n), nil
+	return words.Exactly(n), nil
 }
 
 // toJSON writes anything as JSON, on one line.

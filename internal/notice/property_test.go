@@ -1,11 +1,9 @@
 package notice
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
@@ -225,48 +223,6 @@ func TestSparklineFollowsCountsAndRange(t *testing.T) {
 					t.Fatalf("%d is drawn as %c, and %d as %c", windows[j].Count, marks[j], w.Count, marks[i])
 				}
 			}
-		}
-	})
-}
-
-// exactly loses no second.
-func TestExactlyIsExact(t *testing.T) {
-	of := map[string]int64{"day": 86400, "days": 86400, "h": 3600, "min": 60, "s": 1}
-	rapid.Check(t, func(t *rapid.T) {
-		seconds := rapid.OneOf(rapid.Int64Range(0, dwmon.MaxLookback), rapid.Map(rapid.Int64Range(0, 5000), func(n int64) int64 { return n * 60 })).Draw(t, "seconds")
-		words := strings.Fields(exactly(seconds))
-		var sum int64
-		for i := 0; i+1 < len(words); i += 2 {
-			var n int64
-			if _, err := fmt.Sscan(words[i], &n); err != nil || of[words[i+1]] == 0 {
-				t.Fatalf("%d s is %q", seconds, words)
-			}
-			sum += n * of[words[i+1]]
-		}
-		if sum != seconds {
-			t.Fatalf("%d s is %q", seconds, words)
-		}
-	})
-}
-
-// twice is what the tables of the zone say: some other time within a few hours has
-// the same date and time of day.
-func TestTwiceAgreesWithTheZone(t *testing.T) {
-	zones := []*time.Location{mustZone("Europe/Berlin"), mustZone("Australia/Lord_Howe"), mustZone("America/St_Johns"), mustZone("Asia/Kolkata")}
-	rapid.Check(t, func(t *rapid.T) {
-		zone := rapid.SampledFrom(zones).Draw(t, "zone")
-		at := time.Unix(rapid.Int64Range(1_700_000_000, 1_900_000_000).Draw(t, "second")/60*60, 0).In(zone)
-		if _, end := at.ZoneBounds(); rapid.Bool().Draw(t, "near a change") && !end.IsZero() {
-			at = end.Add(time.Duration(rapid.Int64Range(-180, 180).Draw(t, "minutes")) * time.Minute).In(zone)
-		}
-		same := 0
-		for m := -240; m <= 240; m++ {
-			if at.Add(time.Duration(m)*time.Minute).Format(time.DateTime) == at.Format(time.DateTime) {
-				same++
-			}
-		}
-		if got, want := twice(at), same > 1; got != want {
-			t.Fatalf("%s: %v, but %d such times", at, got, same)
 		}
 	})
 }

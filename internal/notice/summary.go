@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // Words that a summary begins with.
@@ -63,7 +64,7 @@ func (d *Data) summary() string {
 func (d *Data) who() string {
 	switch d.Incident.Subject {
 	case dwmon.SubjectSource:
-		return plural(max(d.Incident.Checkers, 1), "checker", "checkers")
+		return words.Count(max(d.Incident.Checkers, 1), "checker", "checkers")
 	case dwmon.SubjectDwmon:
 		return "dwmon"
 	default:
@@ -76,7 +77,7 @@ func (d *Data) troubleSummary() string {
 	tail := ""
 	if d.Kind == dwmon.NoticeRepeated {
 		head = "STILL " + head
-		tail = fmt.Sprintf(" (since %s, %s)", d.clock(d.Incident.Opened), about(d.lasted()))
+		tail = fmt.Sprintf(" (since %s, %s)", d.clock(d.Incident.Opened), words.About(d.lasted()))
 	} else if text := d.late(); text != "" {
 		tail = " (" + text + ")"
 	}
@@ -115,7 +116,7 @@ func (d *Data) late() string {
 }
 
 func (d *Data) recoveredSummary() string {
-	after := " after " + about(d.lasted())
+	after := " after " + words.About(d.lasted())
 	switch {
 	case d.word() == wordClosed && d.Incident.Subject == dwmon.SubjectSource:
 		return fit(wordClosed+" "+d.who()+": source ", name(d.source()), after+": no checker asks it any more")
@@ -165,7 +166,7 @@ func (d *Data) correctedSummary() string {
 // was says what a corrected result would have been.
 func (d *Data) was() string {
 	if d.Correction.Status == dwmon.Bad {
-		return fmt.Sprintf("it was %s: %s wanted", wordBad, wanted(d.Result.Min, d.Result.Max))
+		return fmt.Sprintf("it was %s: %s wanted", wordBad, words.Range(d.Result.Min, d.Result.Max))
 	}
 	return fmt.Sprintf("it was %s", d.Correction.Status)
 }
@@ -191,7 +192,7 @@ func (d *Data) caughtUpSummary() string {
 // caughtUpCounts says how the checks ended that were made up for.
 func (d *Data) caughtUpCounts() string {
 	c := d.CatchUp
-	checks := plural(c.Checks, "check", "checks")
+	checks := words.Count(c.Checks, "check", "checks")
 	if c.Bad == 0 && c.Unknown == 0 {
 		return "all of " + checks + " were GOOD"
 	}

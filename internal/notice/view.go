@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // View is what templates see: docs/notices.md lists it. Times are in the
@@ -93,7 +94,7 @@ func (d *Data) view(n *dwmon.Notice) *View {
 
 func (d *Data) viewResult(v *View) {
 	r := d.Result
-	v.Count, v.Wanted, v.Min, v.Max = r.EventCount, wanted(r.Min, r.Max), bound(r.Min), bound(r.Max)
+	v.Count, v.Wanted, v.Min, v.Max = r.EventCount, words.Range(r.Min, r.Max), bound(r.Min), bound(r.Max)
 	v.Status, v.Reason, v.Line, v.ConsecutiveBad, v.CatchUp = r.Status.String(), string(r.Reason), r.Requirement, r.ConsecutiveBad, r.CatchUp
 	v.Minute, v.From, v.Until = d.at(r.Minute), d.at(r.Minute-r.LookbackSeconds), d.at(r.Minute)
 	v.Lookback = seconds(r.LookbackSeconds)

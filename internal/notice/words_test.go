@@ -6,34 +6,6 @@ import (
 	"github.com/dwmon/dwmon/internal/dwmon"
 )
 
-func TestDurationsAsPeopleSayThem(t *testing.T) {
-	tests := []struct {
-		seconds        int64
-		exactly, about string
-	}{
-		{0, "0 s", "less than a minute"},
-		{45, "45 s", "less than a minute"},
-		{60, "1 min", "1 min"},
-		{90, "1 min 30 s", "1 min"},
-		{1560, "26 min", "26 min"},
-		{3600, "1 h", "1 h"},
-		{3630, "1 h 30 s", "1 h"},
-		{7500, "2 h 5 min", "2 h 5 min"},
-		{86400, "24 h", "24 h"},
-		{2 * 86400, "2 days", "2 days"},
-		{2*86400 + 300, "2 days 5 min", "2 days"},
-		{3*86400 + 2*3600 + 60, "3 days 2 h 1 min", "3 days 2 h"},
-	}
-	for _, tt := range tests {
-		if got := exactly(tt.seconds); got != tt.exactly {
-			t.Errorf("exactly(%d) = %q, want %q", tt.seconds, got, tt.exactly)
-		}
-		if got := about(tt.seconds); got != tt.about {
-			t.Errorf("about(%d) = %q, want %q", tt.seconds, got, tt.about)
-		}
-	}
-}
-
 func TestSparkline(t *testing.T) {
 	minutes := func(windows ...dwmon.NoticeWindow) []dwmon.NoticeWindow {
 		for i := range windows {
