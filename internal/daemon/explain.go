@@ -621,7 +621,7 @@ func (x *explainer) told(r *routing) {
 	for _, name := range names {
 		if !known(name) {
 			x.out.Handlers = append(x.out.Handlers, ExplainedHandler{
-				Name: name, Words: "is not told", Error: fmt.Sprintf("OPTIONS `handlers` names it, and there is none of that name; there are: %s", list(handlerNames(handlers))),
+				Name: name, Words: "is not told", Error: fmt.Sprintf("OPTIONS `handlers` names it, and there is none of that name; there are: %s", list(routedNames(handlers))),
 			})
 		}
 	}
@@ -630,7 +630,7 @@ func (x *explainer) told(r *routing) {
 	}
 }
 
-func handlerNames(handlers []config.Handler) []string {
+func routedNames(handlers []config.Handler) []string {
 	names := make([]string, len(handlers))
 	for i, h := range handlers {
 		names[i] = h.Name
