@@ -16,8 +16,7 @@ type replay struct {
 	begin  *begin
 	store  *store
 	rows   *window
-	engine *engine.Engine
-	job    *engine.Job
+	passes *engine.Replay
 	off    []dwmon.OffEntry // still to come
 	// longest is the longest look-back, seconds.
 	longest int64
@@ -31,7 +30,7 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 	if rule == (dwmon.AlertRule{}) {
 		rule = dwmon.DefaultAlertRule
 	}
-	s := &store{past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed}
+	s := &store{past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), source: c.ShownSource(), told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed}
 	s.progress = dwmon.Progress{
 		ID: p.CheckerID, Name: c.Name, Origin: b.origin, Settled: b.settled, Revision: c.Revision, Zone: s.zone.String(), RevisionID: 1,
 		Baseline: b.baseline, PurgeMark: p.PurgeMark,
@@ -47,13 +46,15 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 		s.setHoles(p.LeftHoles())
 	}
 	r := &replay{past: past, record: p, o: o, begin: b, store: s, off: p.Off, longest: c.LongestLookback()}
-	r.job = &engine.Job{Checker: c, Alert: rule, Closed: o.Closed}
 	if r.until = b.recorded - 60; p.Settled != nil {
 		r.until = max(r.until, *p.Settled)
 	}
-	var err error
-	r.engine, err = engine.New(engine.Options{Store: s, Zone: o.Zone, CatchUp: o.CatchUp})
-	return r, err
+	e, err := engine.New(engine.Options{Store: s, Zone: o.Zone, CatchUp: o.CatchUp})
+	if err != nil {
+		return nil, err
+	}
+	r.passes = e.NewReplay(&engine.Job{Checker: c, Alert: rule, Closed: o.Closed})
+	return r, nil
 }
 
 // knownAt is from when on a row counts: from the fetch on that brought it first, but
@@ -151,7 +152,7 @@ func (r *replay) fetched(ctx context.Context, f *dwmon.PastFetch) error {
 
 // unasked is a pass of a minute that asked no source.
 func (r *replay) unasked(ctx context.Context, minute int64) error {
-	return r.engine.ReplayUnasked(ctx, r.job, time.Unix(minute+1, 0).Add(r.o.Checker.Options.Grace))
+	return r.passes.Unasked(ctx, time.Unix(minute+1, 0).Add(r.o.Checker.Options.Grace))
 }
 
 func (r *replay) pass(ctx context.Context, f *dwmon.PastFetch) error {
@@ -167,7 +168,7 @@ func (r *replay) pass(ctx context.Context, f *dwmon.PastFetch) error {
 	r.store.forget(forget)
 	r.store.fetch = f
 	r.store.ask(f.QueryID)
-	if err := r.engine.Replay(ctx, r.job, &f.Fetch); err != nil {
+	if err := r.passes.Fetched(ctx, &f.Fetch); err != nil {
 		return err
 	}
 	r.tell(m)

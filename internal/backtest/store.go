@@ -21,6 +21,7 @@ type store struct {
 	rows    *window
 	yield   func(dwmon.Result) error
 	zone    *time.Location
+	source  string
 	told    int64
 	first   int64 // the earliest minute that was judged, or lost to a gap
 
@@ -33,8 +34,7 @@ type store struct {
 	holes    []dwmon.Span
 	missed   []dwmon.Span
 
-	counted   []int64  // how many rows known lay in each window of Counts, for Record
-	whole     []counts // by minute and line
+	whole     []counts // of the windows that were counted last
 	summary   *Summary
 	incidents incidents
 	fetchID   int64
@@ -114,14 +114,15 @@ func (s *store) Ingest(*dwmon.Progress, dwmon.Intake, bool) (dwmon.Ingested, err
 }
 
 func (s *store) Counts(_ int64, windows []dwmon.Window) ([]int64, error) {
-	s.whole, s.counted = s.whole[:0], make([]int64, len(windows))
+	known := make([]int64, len(windows))
+	s.whole = s.whole[:0]
 	for i, w := range windows {
 		var c counts
 		c.known, c.all = s.rows.counts(w)
 		s.whole = append(s.whole, c)
-		s.counted[i] = c.known
+		known[i] = c.known
 	}
-	return s.counted, nil
+	return known, nil
 }
 
 func (s *store) CountsOf(checkerID, queryID int64, windows []dwmon.Window) ([]int64, error) {
@@ -270,7 +271,7 @@ func (s *store) result(v *dwmon.Verdict, evaluatedAt int64) dwmon.Result {
 		Requirement:      s.summary.Lines[v.LineIndex].Requirement,
 		RequirementIndex: v.LineIndex,
 		TimeZone:         s.progress.Zone,
-		Source:           c.ShownSource(),
+		Source:           s.source,
 		Owner:            c.Options.Owner,
 		Labels:           c.Options.Labels,
 		CatchUp:          v.CatchUp,

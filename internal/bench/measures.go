@@ -23,4 +23,5 @@ var measures = []measure{
 	},
 	{row: 14, what: "back after a day: 1,000 checkers, 1.44M checks", reach: []reach{atMost(90, " s")}, measure: backAfterADay},
 	{row: 15, what: "at rest, 100 small checkers a minute: CPU of a core", reach: []reach{atMost(0.5, " %")}, measure: atRest},
+	{row: 16, what: "backtest of a year: every minute, 10,000 rows a day", reach: []reach{atMost(5, " s")}, measure: backtestOfAYear},
 }

@@ -40,8 +40,9 @@ type Past struct {
 	Queries int64
 }
 
-// PastFetch is a fetch on record. Its Progress is nil, and Err has the text of the
-// error only.
+// PastFetch is a fetch on record, as far as verdicts hang on it: Progress is nil, Plugin
+// and what was left out for want of a time are not told, and Err is the text of the
+// error.
 type PastFetch struct {
 	Fetch
 	ID int64

@@ -204,6 +204,9 @@ func (j *judge) weigh(tx dwmon.Tx, due []dwmon.Due, streaks []dwmon.Streak) ([]d
 
 // tell gives what the handlers want of the verdicts.
 func (j *judge) tell(tx dwmon.Tx, verdicts []dwmon.Verdict, results []dwmon.Told) (told []dwmon.Telling, err error) {
+	if len(j.job.Routes) == 0 {
+		return nil, nil
+	}
 	since, last := map[int64]*dwmon.Streak{}, map[int64]int{}
 	for i := range results {
 		if t, line := &results[i], verdicts[i].LineID; t.CatchUp && !t.Old {

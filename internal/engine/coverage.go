@@ -35,7 +35,7 @@ func (p *pass) stale() bool {
 func (p *pass) coverage(f *fetched) dwmon.Coverage {
 	checker := p.job.Checker
 	c := dwmon.Coverage{Cut: f.record.Cut, Tally: f.record.Tally, Ended: f.record.Ended, Grace: checker.Options.Grace}
-	if c.Cut {
+	if c.Cut && c.Tally.Oldest == c.Tally.Newest { // else the rows tell
 		c.NewestFirst = dwmon.NewestFirst(checker.Query)
 	}
 	if p.progress.QueryFetched != nil { // else nothing before has asked for these rows

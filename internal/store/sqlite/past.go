@@ -78,8 +78,8 @@ func pastFirst(c *conn, p *dwmon.Past) error {
 		if err != nil {
 			return err
 		}
-		f := readPastFetch(r)
-		p.First = &f
+		p.First = &dwmon.PastFetch{}
+		readPastFetch(r, p.First)
 	}
 	return nil
 }
@@ -138,24 +138,35 @@ func pastSpans(c *conn, checkerID int64, kind string) (spans []dwmon.Span, err e
 	return spans, nil
 }
 
-// selectPastFetches gives the fetches of a checker after a (slot, id). Older records do
-// not say when their pass was, nor how far they could see.
-const selectPastFetches = `SELECT f.id, f.slot, f.started, f.ended, f.ok, f.baseline, f.rows, f.fresh, f.skipped_null, f.skipped, f.ignored,
-	f.oldest, f.newest, f.cut, f.unordered, f.skew, f.data_as_of, coalesce(f.pass, f.started),
-	coalesce(f.reach, min(f.started, f.started + f.skew, coalesce(f.data_as_of, f.started))),
-	f.oldest_fresh, f.fault, f.error, (SELECT r.query_id FROM revisions r WHERE r.id = f.revision_id)
-	FROM fetches f INDEXED BY fetches_checker WHERE f.checker_id = ? AND (f.slot, f.id) > (?, ?)`
+// selectPastFetches gives the fetches of a checker after a (slot, id). Columns are dear
+// where a year is read: flags are together in one.
+const selectPastFetches = `SELECT f.id, f.slot, f.started, f.ended, f.ok + 2 * f.baseline + 4 * f.cut + 8 * f.unordered, f.rows, f.fresh, f.skipped,
+	f.oldest, f.newest, f.skew, f.data_as_of, f.pass, f.reach, f.oldest_fresh, r.query_id, f.fault, f.error
+	FROM fetches f INDEXED BY fetches_checker LEFT JOIN revisions r ON r.id = f.revision_id
+	WHERE f.checker_id = ? AND (f.slot, f.id) > (?, ?)`
 
-func readPastFetch(r row) (f dwmon.PastFetch) {
-	f.ID, f.Slot, f.Started, f.Ended, f.Baseline = r.int(0), r.int(1), r.int(2), r.int(3), r.bool(5)
-	f.Tally = dwmon.Tally{Rows: r.int(6), Skipped: r.int(9), Oldest: r.int(11), Newest: r.int(12), Unordered: r.bool(14)}
-	f.Ingested = dwmon.Ingested{Fresh: r.int(7), Ignored: r.int(10), OldestFresh: r.int(19)}
-	f.SkippedNull, f.Cut, f.Skew, f.DataAsOf = r.int(8), r.bool(13), r.int(15), r.intp(16)
-	f.Pass, f.Reach, f.QueryID = r.int(17), r.int(18), r.int(22)
-	if !r.bool(4) {
-		f.Err = &dwmon.FetchError{Fault: parseFault(r.text(20)), Err: errors.New(r.text(21))}
+// readPastFetch reads a record. Older ones do not say when their pass was, nor how far
+// they could see.
+func readPastFetch(r row, f *dwmon.PastFetch) {
+	flags := r.int(4)
+	f.ID, f.Slot, f.Started, f.Ended = r.int(0), r.int(1), r.int(2), r.int(3)
+	f.Baseline, f.Cut = flags&2 != 0, flags&4 != 0
+	f.Tally = dwmon.Tally{Rows: r.int(5), Skipped: r.int(7), Oldest: r.int(8), Newest: r.int(9), Unordered: flags&8 != 0}
+	f.Ingested = dwmon.Ingested{Fresh: r.int(6), OldestFresh: r.int(14)}
+	f.Skew, f.DataAsOf, f.QueryID = r.int(10), r.intp(11), r.int(15)
+	f.Pass, f.Reach = f.Started, r.int(13)
+	if !r.null(12) {
+		f.Pass = r.int(12)
 	}
-	return f
+	if r.null(13) {
+		f.Reach = min(f.Started, f.Started+f.Skew)
+		if f.DataAsOf != nil {
+			f.Reach = min(f.Reach, *f.DataAsOf)
+		}
+	}
+	if flags&1 == 0 {
+		f.Err = &dwmon.FetchError{Fault: parseFault(r.text(16)), Err: errors.New(r.text(17))}
+	}
 }
 
 // PastFetches gives the fetches of a checker that come after a place (slot, id), in the
@@ -170,7 +181,8 @@ func (db *DB) PastFetches(ctx context.Context, checkerID, afterSlot, afterID int
 				if err != nil {
 					return err
 				}
-				chunk = append(chunk, readPastFetch(r))
+				chunk = append(chunk, dwmon.PastFetch{})
+				readPastFetch(r, &chunk[len(chunk)-1])
 			}
 			return nil
 		})

@@ -113,7 +113,7 @@ func TestPastFetches(t *testing.T) {
 	if len(got) != 2 {
 		t.Fatalf("%d fetches, want 2", len(got))
 	}
-	good.Progress = nil
+	good.Progress, good.SkippedNull, good.Ingested.Ignored = nil, 0, 0
 	if diff := cmp.Diff(good, got[0].Fetch); diff != "" || got[0].QueryID != p.QueryID {
 		t.Errorf("query %d, want %d; the fetch (-want +got):\n%s", got[0].QueryID, p.QueryID, diff)
 	}
