@@ -27,6 +27,8 @@ type Options struct {
 	// FalseAlarms is how many incidents a week are accepted in ordinary weeks, of all
 	// lines together.
 	FalseAlarms float64
+	// Since says that only a part of the history was asked for.
+	Since bool
 	// Assumed: the rows' times are those at which they were seen.
 	Assumed bool
 }
@@ -332,8 +334,12 @@ func (b *builder) requirements() []dwmon.Requirement {
 // more incidents in it than are accepted, what the model takes for unusual is usual
 // there, and bounds are widened until only the accepted number is left. The mildest
 // go first, so that what is left is what was furthest from the usual.
+//
+// Once bounds are widened, they are until half of the accepted number is left: where
+// many alarms are about equally bad, what the next weeks bring hangs on very little.
 func (b *builder) widen() {
 	accepted := int(b.o.FalseAlarms*b.covered + 1e-9)
+	limit := accepted
 	for range 1000 {
 		alarms, _ := b.past.replay(b.requirements(), b.o.Alert, true, b.past.known)
 		events := b.events(b.usualOnes(alarms))
@@ -341,11 +347,31 @@ func (b *builder) widen() {
 		for i := range events {
 			told += events[i].told()
 		}
-		if told <= accepted {
+		if told <= limit {
 			return
 		}
-		b.absorb(events, told-accepted)
+		limit = accepted / 2
+		b.absorb(events, told-limit)
 	}
+}
+
+// troubleGap is how many seconds may lie between unusual hours of one trouble: of a
+// holiday the few rows of its night are nothing unusual.
+const troubleGap = 8 * 3600
+
+// troubles are the unusual hours of a kind, those close together as one.
+func (b *builder) troubles(kind string) (spans []Span) {
+	for _, s := range b.unusual {
+		if s.Note != kind {
+			continue
+		}
+		if n := len(spans); n > 0 && s.From-spans[n-1].Until <= troubleGap {
+			spans[n-1].Until = s.Until
+		} else {
+			spans = append(spans, s)
+		}
+	}
+	return spans
 }
 
 // event is alarms that come together: what befalls several lines at once is one thing.
@@ -390,17 +416,17 @@ func (b *builder) events(alarms []alarm) (events []event) {
 func (b *builder) usualOnes(alarms []alarm) []alarm {
 	rare := map[string]bool{}
 	for _, kind := range []string{unusualLow, unusualHigh} {
-		n := 0
-		for _, s := range b.unusual {
-			if s.Note == kind {
-				n++
-			}
+		rare[kind] = float64(len(b.troubles(kind))) <= b.o.FalseAlarms*b.covered/2
+	}
+	var leave []Span
+	for kind, is := range rare {
+		if is {
+			leave = append(leave, b.troubles(kind)...)
 		}
-		rare[kind] = float64(n) <= b.o.FalseAlarms*b.covered/2
 	}
 	return slices.DeleteFunc(alarms, func(a alarm) bool {
-		return slices.ContainsFunc(b.unusual, func(s Span) bool {
-			return rare[s.Note] && a.low == (s.Note == unusualLow) && a.touches(s, b.lines[a.line].profile.lookback)
+		return slices.ContainsFunc(leave, func(s Span) bool {
+			return a.low == (s.Note == unusualLow) && a.touches(s, b.lines[a.line].profile.lookback)
 		})
 	})
 }
@@ -486,7 +512,8 @@ func (b *builder) proposal() *Proposal {
 			out.Out = append(out.Out, s)
 		}
 	}
-	out.Out = append(out.Out, b.unusual...)
+	out.Out = append(out.Out, b.troubles(unusualLow)...)
+	out.Out = append(out.Out, b.troubles(unusualHigh)...)
 	slices.SortStableFunc(out.Out, func(x, y Span) int { return int(min(1, max(-1, x.From-y.From))) })
 	out.Present = b.compare(b.o.Present)
 	out.Proposed = b.compare(out.Requirements())
@@ -535,7 +562,7 @@ func (b *builder) compare(lines []dwmon.Requirement) Comparison {
 		data.from = max(p.from, p.counts.Until-Horizon*weekSeconds)
 	}
 	var troubles []Span
-	for _, s := range slices.Concat(b.in.Out, b.unusual) {
+	for _, s := range slices.Concat(b.in.Out, b.troubles(unusualLow), b.troubles(unusualHigh)) {
 		if (s.Why == WhyIncident || s.Why == WhyUnusual) && s.Until > data.from {
 			troubles = append(troubles, s)
 		}
@@ -564,32 +591,39 @@ func (b *builder) compare(lines []dwmon.Requirement) Comparison {
 
 // lineNotes say why a line is not what one might expect.
 func (b *builder) lineNotes(d *drawn) (notes []string) {
-	if d.low == 0 {
-		notes = append(notes, b.whyNoMin(d))
-	}
+	look, own := length(d.profile.lookback), length(d.layer.lookback)
 	if d.profile.lookback != d.layer.lookback {
-		notes = append(notes, fmt.Sprintf("look-back %s instead of %s: in the shorter one too few rows come to tell %.0f %% of them from chance",
-			length(d.profile.lookback), length(d.layer.lookback), 100*dropShare))
+		notes = append(notes, fmt.Sprintf("Look-back %s instead of %s, in which an hour with %.0f %% of the usual rows could not be told from chance.", look, own, 100*dropShare))
 	}
-	if d.low < d.modelLow {
-		notes = append(notes, fmt.Sprintf("MINNUM lowered from %d: so few rows come more often than the false alarms that are accepted", d.modelLow))
+	switch {
+	case d.low == 0 && d.modelLow > 0:
+		notes = append(notes, fmt.Sprintf("No MINNUM: no rows in %s come too often to tell of.", look))
+	case d.low == 0:
+		notes = append(notes, fmt.Sprintf("No MINNUM: no rows in %s are nothing unusual%s.", look, b.remedy(d)))
+	case d.low < d.modelLow:
+		notes = append(notes, fmt.Sprintf("MINNUM would be %s by chance alone, but fewer rows come too often to tell of.", grouped(d.modelLow)))
 	}
 	if d.high > d.modelHigh {
-		notes = append(notes, fmt.Sprintf("MAXNUM raised from %d: so many rows come more often than the false alarms that are accepted", d.modelHigh))
+		notes = append(notes, fmt.Sprintf("MAXNUM would be %s by chance alone, but more rows come too often to tell of.", grouped(d.modelHigh)))
 	}
 	return notes
 }
 
-// whyNoMin says why a line has no MINNUM.
-func (b *builder) whyNoMin(d *drawn) string {
-	if d.modelLow > 0 {
-		return fmt.Sprintf("no MINNUM: 0 rows in %s come more often than the false alarms that are accepted", length(d.profile.lookback))
+// remedy says which look-back would give a line a MINNUM.
+func (b *builder) remedy(d *drawn) string {
+	if !d.layer.fixed {
+		return " there, and even a day's look-back would not change that"
 	}
-	text := fmt.Sprintf("no MINNUM: 0 rows in %s are nothing unusual", length(d.profile.lookback))
-	if d.layer.fixed {
-		text += "; a longer --lookback would do"
+	for _, n := range lookbacks {
+		if n <= d.profile.lookback {
+			continue
+		}
+		t := &table{layer: d.layer, of: []*bounds{b.past.profileOf(d.layer, n, b.groups, Horizon).boundsOf(b.p)}}
+		if low, high := t.limits(d.days, d.hours, 0); low > 0 && high > 0 {
+			return fmt.Sprintf("; with --lookback %s there would be one", length(n))
+		}
 	}
-	return text
+	return ", and no look-back of up to a day would change that"
 }
 
 // length writes a look-back for people.

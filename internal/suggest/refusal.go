@@ -41,6 +41,11 @@ const (
 func (o *Options) refuse(in Past) error {
 	span := in.Counts.Until - in.Counts.From
 	switch {
+	case o.Since && !o.Assumed && span < leastWeeks*weekSeconds:
+		return &Refusal{
+			RefuseThin, fmt.Sprintf("there are %s of whole history since then, and %d weeks are needed: a week must have been seen twice", days(span), leastWeeks),
+			"name an earlier --since, or none",
+		}
 	case o.Assumed:
 		return &Refusal{
 			RefuseAssumed, "its rows have no time of their own: `timestamps: assumed` says when dwmon saw them",
