@@ -120,6 +120,14 @@ var rules = []rule{
 		why: "who is told of what follows from what is stored, whoever stores it and whoever delivers",
 	},
 	{
+		of: []string{"internal/suggest"}, ours: []string{"internal/dwmon"},
+		why: "counts in, lines out: what is proposed follows from the history alone, whoever has stored it",
+	},
+	{
+		of: []string{"internal/suggest"}, direct: []string{"os", "database/sql", "math/rand/v2", "gonum.org/v1/gonum/stat/..."},
+		why: "the same history always gives the same lines; only what tries them makes numbers up",
+	},
+	{
 		of: []string{"internal/deliver"}, ours: []string{"internal/dwmon"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},
@@ -178,6 +186,7 @@ var rules = []rule{
 	{
 		of:   []string{"cmd/dwmon"},
 		tree: []string{"internal/testdb", "internal/engine/enginetest", "internal/store/storetest"},
+		tree: []string{"internal/suggest/proof", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/store/model"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }

@@ -39,6 +39,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
 	root.AddCommand(
 		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), newCommand(), tryCommand(), unitTestCommand(), explainCommand(), histogramCommand(), statusCommand(), historyCommand(), slowCommand(),
+		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), explainCommand(), histogramCommand(), suggestCommand(), statusCommand(), historyCommand(), slowCommand(),
 		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
 		schemaCommand(), lspCommand(),

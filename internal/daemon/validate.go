@@ -215,7 +215,7 @@ func (v *Validation) fixFile(path string, dryRun bool) error {
 	return nil
 }
 
-// replaceFile writes a file anew, whole or not at all, and keeps its mode. A link
+// replaceFile writes a file anew, whole or not at all, and keeps its mode and owner. A link
 // stays a link. A file that may not be written is not replaced, although its folder
 // would allow it.
 func replaceFile(path string, text []byte) error {
@@ -238,7 +238,7 @@ func replaceFile(path string, text []byte) error {
 	}
 	defer os.Remove(tmp.Name()) // gone already where all went well
 	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close()); err != nil {
+	if err = errors.Join(err, keepOwner(tmp, info), tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)

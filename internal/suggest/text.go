@@ -1,0 +1,61 @@
+package suggest
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Text gives the lines as they stand in a file, each below comments that say what it
+// rests on.
+func (p *Proposal) Text(zone *time.Location, falseAlarms float64) []string {
+	text := []string{fmt.Sprintf("# Suggested by dwmon from %s to %s, %s: about %s in ordinary weeks.",
+		date(p.From, zone), date(p.Until-1, zone), weeksText(p.Until-p.From), falseAlarmsText(falseAlarms))}
+	for i := range p.Lines {
+		for _, why := range p.Lines[i].Why() {
+			text = append(text, "# "+why)
+		}
+		text = append(text, p.Lines[i].Requirement.Identity())
+	}
+	return text
+}
+
+// Why says what a line rests on, in sentences.
+func (l *Line) Why() []string {
+	return append([]string{fmt.Sprintf("Usually %s rows in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
+		grouped(l.Median), length(l.Lookback), grouped(l.P1), grouped(l.P99), grouped(int64(l.Windows)), l.Days)}, l.Notes...)
+}
+
+func date(second int64, zone *time.Location) string {
+	return time.Unix(second, 0).In(zone).Format(time.DateOnly)
+}
+
+// weeksText writes a length of time in weeks, with a digit behind the point where
+// they are not whole.
+func weeksText(seconds int64) string {
+	w := math.Round(weeks(seconds)*10) / 10
+	return strconv.FormatFloat(w, 'f', -1, 64) + " weeks"
+}
+
+func falseAlarmsText(n float64) string {
+	text := strconv.FormatFloat(n, 'f', -1, 64)
+	if n == 1 {
+		return text + " false alarm a week"
+	}
+	return text + " false alarms a week"
+}
+
+// grouped writes a number with its thousands apart: 12,345.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && (len(s)-i)%3 == 0 && s[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
