@@ -185,8 +185,7 @@ var rules = []rule{
 	},
 	{
 		of:   []string{"cmd/dwmon"},
-		tree: []string{"internal/testdb", "internal/engine/enginetest", "internal/store/storetest"},
-		tree: []string{"internal/suggest/proof", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/store/model"},
+		tree: []string{"internal/suggest/proof", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }

@@ -38,13 +38,12 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	root.SetVersionTemplate("dwmon {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
 	root.AddCommand(
-		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), newCommand(), tryCommand(), unitTestCommand(), explainCommand(), histogramCommand(), statusCommand(), historyCommand(), slowCommand(),
-		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), explainCommand(), histogramCommand(), suggestCommand(), statusCommand(), historyCommand(), slowCommand(),
-		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
-		versionCommand(), guardCommand(),
-		schemaCommand(), lspCommand(),
+		daemonCommand(), onceCommand(), demoCommand(),
+		newCommand(), validateCommand(), tryCommand(), explainCommand(), backfillCommand(), suggestCommand(), backtestCommand(), unitTestCommand(), histogramCommand(),
+		statusCommand(), historyCommand(), slowCommand(), deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(),
+		pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
+		schemaCommand(), lspCommand(), versionCommand(), guardCommand(),
 	)
-	root.AddCommand(backfillCommand(), backtestCommand())
 	root.InitDefaultCompletionCmd()
 	polishCompletion(root)
 	walk(root, checkArgs)

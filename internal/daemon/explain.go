@@ -622,7 +622,6 @@ func (x *explainer) told(r *routing) {
 		if !known(name) {
 			x.out.Handlers = append(x.out.Handlers, ExplainedHandler{
 				Name: name, Words: "is not told", Error: fmt.Sprintf("OPTIONS `handlers` names it, and there is none of that name; there are: %s", list(namesOfHandlers(handlers))),
-				Name: name, Words: "is not told", Error: fmt.Sprintf("OPTIONS `handlers` names it, and there is none of that name; there are: %s", list(routedNames(handlers))),
 			})
 		}
 	}
@@ -632,7 +631,6 @@ func (x *explainer) told(r *routing) {
 }
 
 func namesOfHandlers(handlers []config.Handler) []string {
-func routedNames(handlers []config.Handler) []string {
 	names := make([]string, len(handlers))
 	for i, h := range handlers {
 		names[i] = h.Name
