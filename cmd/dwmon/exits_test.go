@@ -46,3 +46,13 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	})
 }
+
+// TestEveryCommandIsInAGroup: what is in none stands at the end of --help, under a
+// heading that says nothing.
+func TestEveryCommandIsInAGroup(t *testing.T) {
+	for _, c := range newRoot().Commands() {
+		if !c.Hidden && c.GroupID == "" {
+			t.Errorf("%s is in no group", c.CommandPath())
+		}
+	}
+}

@@ -23,7 +23,7 @@ func newRoot() *cobra.Command {
 		Long: `dwmon watches counts of things in datastores: how many orders, executions or
 rows arrived in the last minutes. A check is a small text file; every minute dwmon
 asks the source, counts, and tells GOOD or BAD to the check handlers.`,
-		Example:       "  dwmon demo\n  dwmon validate checks\n  dwmon daemon --plugins ./plugins --checks ./checks",
+		Example:       "  dwmon demo\n  dwmon new billing/new_invoices\n  dwmon daemon --plugins ./plugins --checks ./checks",
 		Version:       daemon.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -37,25 +37,60 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	}
 	root.SetVersionTemplate("dwmon {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
-	root.AddCommand(
-		daemonCommand(), onceCommand(), demoCommand(),
-		newCommand(), validateCommand(), tryCommand(), explainCommand(), backfillCommand(), suggestCommand(), backtestCommand(), unitTestCommand(), histogramCommand(),
-		statusCommand(), historyCommand(), slowCommand(), deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(),
-		pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
-		schemaCommand(), lspCommand(), versionCommand(), guardCommand(),
-	)
+	for _, g := range groups() {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(guardCommand())
+	cobra.EnableCommandSorting = false // the order of groups is that of work
+	root.SetHelpCommandGroupID(lastGroup)
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	polishCompletion(root)
+	polish(root)
 	walk(root, checkArgs)
 	return root
 }
 
-// polishCompletion makes cobra's own command speak as ours do.
-func polishCompletion(root *cobra.Command) {
+// group is a part of the list of commands that --help shows.
+type group struct {
+	title    string
+	commands []*cobra.Command
+}
+
+// lastGroup takes cobra's own commands, too.
+const lastGroup = "Editors, shells, help"
+
+// groups are the commands as people come to need them.
+func groups() []group {
+	return []group{
+		{"Start", []*cobra.Command{demoCommand(), daemonCommand(), onceCommand()}},
+		{"Write checks", []*cobra.Command{
+			newCommand(), tryCommand(), validateCommand(), unitTestCommand(), backfillCommand(), suggestCommand(), backtestCommand(),
+		}},
+		{"Look", []*cobra.Command{
+			statusCommand(), incidentsCommand(), historyCommand(), explainCommand(), histogramCommand(), slowCommand(), deliveriesCommand(),
+		}},
+		{"Act", []*cobra.Command{ackCommand(), silenceCommand(), settleCommand(), alertCommand()}},
+		{"Plugins and data", []*cobra.Command{
+			pluginCommand(), renameCommand(), forgetCommand(), importCommand(), backupCommand(),
+		}},
+		{lastGroup, []*cobra.Command{lspCommand(), schemaCommand(), versionCommand()}},
+	}
+}
+
+// polish makes cobra's own commands speak as ours do.
+func polish(root *cobra.Command) {
 	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Short = "what a command does, with its flags and an example"
+		}
 		if c.Name() != "completion" {
 			continue
 		}
+		c.GroupID = lastGroup
 		c.Short = "completion of commands and flags for a shell"
 		c.Long = "Prints a script that makes a shell complete dwmon's commands and flags."
 		c.Example = "  source <(dwmon completion bash)\n  dwmon completion zsh > \"${fpath[1]}/_dwmon\""
