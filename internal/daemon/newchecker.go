@@ -114,32 +114,10 @@ func DraftText(cfg *config.Config, d *draft.Draft, path string) ([]byte, []dwmon
 // WriteChecker writes a checker file whole or not at all. It replaces none without
 // force, not even one that came to be meanwhile.
 func WriteChecker(path string, text []byte, force bool) error {
-	if err := writeWhole(path, text, force); errors.Is(err, fs.ErrExist) {
+	if err := newFile(path, text, force); errors.Is(err, fs.ErrExist) {
 		return &ErrTrial{fmt.Errorf("%s came to be meanwhile, and is left as it is", path)}
 	} else if err != nil {
 		return &EnvironmentError{fmt.Errorf("write the checker file: %w", err)}
 	}
 	return nil
-}
-
-func writeWhole(path string, text []byte, force bool) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, ".dwmon-new-*") // a loader skips what begins with a dot
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
-	switch {
-	case err != nil:
-		return err
-	case force:
-		return os.Rename(tmp.Name(), path)
-	default:
-		return os.Link(tmp.Name(), path) // unlike a rename it replaces nothing
-	}
 }

@@ -214,32 +214,3 @@ func (v *Validation) fixFile(path string, dryRun bool) error {
 	v.Changes = append(v.Changes, FileChange{File: path, Before: before, After: after, Mended: mended})
 	return nil
 }
-
-// replaceFile writes a file anew, whole or not at all, and keeps its mode and owner. A link
-// stays a link. A file that may not be written is not replaced, although its folder
-// would allow it.
-func replaceFile(path string, text []byte) error {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
-	}
-	old, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	info, err := old.Stat()
-	if err = errors.Join(err, old.Close()); err != nil {
-		return err
-	}
-	// Names that begin with a dot are no checkers to a daemon that looks meanwhile.
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // gone already where all went well
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, keepOwner(tmp, info), tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
-}
