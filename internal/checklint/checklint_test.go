@@ -169,6 +169,10 @@ func TestLimit(t *testing.T) {
 			[]string{"2:78 limit-too-small: a fetch gives at most 50 rows, so line 4 cannot count more than its MAXNUM of 50 in 1 minute"},
 		},
 		{
+			"more than any result may hold", columns + "ORDER BY ts DESC LIMIT 50", "MAXNUM9000000000000000000 LOOKBACKSECONDS60", "", nil,
+			[]string{"2:78 limit-too-small: a fetch gives at most 50 rows, so line 4 cannot count more than its MAXNUM of 9,000,000,000,000,000,000 in 1 minute"},
+		},
+		{
 			"fetches that were full of new rows", columns + "ORDER BY ts DESC LIMIT 50", "MINNUM5 LOOKBACKSECONDS180", "", full,
 			[]string{"2:78 results-cut: 3 of the last fetches gave 50 rows, nearly all of them new, and were cut: rows between them are missing"},
 		},
@@ -281,45 +285,6 @@ func TestShippedCheckersHaveNoWarning(t *testing.T) {
 			}
 		}
 	}
-}
-
-// drawRequirement draws a line of few minutes, so that its calendar has structure.
-func drawRequirement(t *rapid.T) dwmon.Requirement {
-	return dwmon.Requirement{
-		Hours:    dwmon.HourSet(rapid.Uint32Range(1, 1<<24-1).Draw(t, "hours")),
-		Minutes:  dwmon.MinuteSet(rapid.SampledFrom([]uint64{1, 1 << 30, 1 | 1<<30, dwmon.StepSet(20, 60), dwmon.StepSet(7, 60), 1<<60 - 1}).Draw(t, "minutes")),
-		Days:     dwmon.DaySet(rapid.Uint8Range(1, 1<<7-1).Draw(t, "days")),
-		Min:      dwmon.At(1),
-		Lookback: 60,
-	}
-}
-
-func TestCadenceIsTheMostFrequentDistance(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		r := drawRequirement(t)
-		// A whole week and the first due minute of the next, minute by minute.
-		counts := map[int64]int{}
-		last := int64(-1)
-		start := time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC)
-		for at := start; ; at = at.Add(time.Minute) {
-			if !r.Matches(at) {
-				continue
-			}
-			if last >= 0 {
-				counts[at.Unix()-last]++
-			}
-			last = at.Unix()
-			if at.Sub(start) >= 7*24*time.Hour {
-				break
-			}
-		}
-		got := checklint.Cadence(r)
-		for d, n := range counts {
-			if n > counts[got] || n == counts[got] && d < got {
-				t.Fatalf("the distance %d s comes %d times, %d s only %d times", d, n, got, counts[got])
-			}
-		}
-	})
 }
 
 // What is said of changes of the clocks is what the walk does.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 const (
@@ -44,30 +45,18 @@ type clockChange struct {
 }
 
 // clockChanges are the changes of a zone's clocks after one second and until another.
+// Those by a whole day are of a zone that went over the date line.
 func clockChanges(zone *time.Location, from, until int64) (changes []clockChange) {
-	at := time.Unix(from, 0).In(zone)
-	for {
-		_, end := at.ZoneBounds()
-		if end.IsZero() || end.Unix() > until {
-			return changes
-		}
-		_, before := end.Add(-time.Second).Zone()
-		_, after := end.Zone()
-		at = end
-		low, high := min(before, after), max(before, after)
-		if low == high || high-low >= day {
+	for _, c := range words.ClockChanges(zone, time.Unix(from, 0), time.Unix(until, 0)) {
+		shift := c.Shift().Abs()
+		if shift >= day*time.Second {
 			continue
 		}
-		local := time.Unix(end.Unix()+int64(low), 0).UTC()
-		c := clockChange{day: dwmon.DayOf(local.Date()), from: local.Hour()*60 + local.Minute(), twice: after < before}
-		if !c.twice {
-			// What does not exist begins at the old time.
-			local = time.Unix(end.Unix()+int64(before), 0).UTC()
-			c.day, c.from = dwmon.DayOf(local.Date()), local.Hour()*60+local.Minute()
-		}
-		c.until = c.from + (high-low)/60
-		changes = append(changes, c)
+		first := c.First()
+		minute := first.Hour()*60 + first.Minute()
+		changes = append(changes, clockChange{day: dwmon.DayOf(first.Date()), from: minute, until: minute + int(shift/time.Minute), twice: c.Back()})
 	}
+	return changes
 }
 
 // skipsAndRepeats reports a line all of whose minutes of a day do not exist, or come
@@ -127,7 +116,7 @@ func within(r *dwmon.Requirement, c clockChange) bool {
 // dailyWindows reports windows of a day that are meant to hold every row, and do not
 // on a day that is longer.
 func (l *linter) dailyWindows(r *dwmon.Requirement, zone *time.Location, changes []clockChange) {
-	if r.Lookback != day || Cadence(*r) != day || !r.HalfOpen && !exact(r) {
+	if r.Lookback != day || r.Cadence() != day || !r.HalfOpen && !exact(r) {
 		return
 	}
 	for _, c := range changes {
@@ -136,7 +125,7 @@ func (l *linter) dailyWindows(r *dwmon.Requirement, zone *time.Location, changes
 		}
 		l.report(l.token(r, "LOOKBACKSECONDS"), dwmon.CodeClockChange,
 			fmt.Sprintf("the clocks of %s are set back on %s: that day is longer than a look-back of 24 hours, and rows of %s are counted by no check",
-				zone, c.day, length(int64(c.until-c.from)*60)),
+				zone, c.day, words.Duration(int64(c.until-c.from)*60)),
 			"give the line a zone that does not change: timezone: UTC in OPTIONS")
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // limit looks at a query's LIMIT.
@@ -31,25 +32,35 @@ func (l *linter) tooSmall(rows int64, at place) bool {
 	}
 	fetched := int64(math.MaxInt64) // how far apart fetches are, in seconds
 	for i := range l.c.Lines {
-		fetched = min(fetched, Cadence(l.c.Lines[i]))
+		fetched = min(fetched, l.c.Lines[i].Cadence())
 	}
 	for i := range l.c.Lines {
 		r := &l.c.Lines[i]
 		share := float64(min(fetched, r.Lookback)) / float64(r.Lookback)
 		if need := math.Ceil(float64(r.Min.N) * share); r.Min.Set && need > float64(rows) {
 			l.report(at, dwmon.CodeLimitTooSmall,
-				fmt.Sprintf("a fetch gives at most %d rows, but line %d wants at least %d in %s, which is %.0f at each fetch", rows, r.FileLine, r.Min.N, length(r.Lookback), need),
+				fmt.Sprintf("a fetch gives at most %s, but line %d wants at least %s in %s, which is %s at each fetch",
+					words.Count(rows, "row", "rows"), r.FileLine, words.Number(r.Min.N), words.Duration(r.Lookback), words.Mean(need)),
 				fmt.Sprintf("raise the LIMIT well above %.0f", need))
 			return true
 		}
 		if need := math.Ceil((float64(r.Max.N) + 1) * share); r.Max.Set && need > float64(rows) {
 			l.report(at, dwmon.CodeLimitTooSmall,
-				fmt.Sprintf("a fetch gives at most %d rows, so line %d cannot count more than its MAXNUM of %d in %s", rows, r.FileLine, r.Max.N, length(r.Lookback)),
-				fmt.Sprintf("raise the LIMIT well above %.0f, or remove MAXNUM", need))
+				fmt.Sprintf("a fetch gives at most %s, so line %d cannot count more than its MAXNUM of %s in %s",
+					words.Count(rows, "row", "rows"), r.FileLine, words.Number(r.Max.N), words.Duration(r.Lookback)),
+				raise(need)+"remove MAXNUM")
 			return true
 		}
 	}
 	return false
+}
+
+// raise advises a LIMIT, as far as a result may hold so many rows.
+func raise(need float64) string {
+	if need > dwmon.DefaultMaxRows {
+		return ""
+	}
+	return fmt.Sprintf("raise the LIMIT well above %.0f, or ", need)
 }
 
 // Numbers of the rule on fetches that were cut.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // options looks at the OPTIONS section.
@@ -73,7 +74,7 @@ func (l *linter) keep() {
 		r := &l.c.Lines[i]
 		if time.Duration(r.Lookback)*time.Second > l.Keep {
 			l.report(l.token(r, "LOOKBACKSECONDS"), dwmon.CodeLookbackOverKeep,
-				fmt.Sprintf("the look-back is %s, but the purger keeps rows for %s only: each purge is cut short and reported", length(r.Lookback), dwmon.FormatDuration(l.Keep)),
+				fmt.Sprintf("the look-back is %s, but the purger keeps rows for %s only: each purge is cut short and reported", words.Duration(r.Lookback), dwmon.FormatDuration(l.Keep)),
 				"let the purger keep rows longer than the longest look-back")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // Options say what lines are wanted.
@@ -601,10 +602,10 @@ func (b *builder) lineNotes(d *drawn) (notes []string) {
 	case d.low == 0:
 		notes = append(notes, fmt.Sprintf("No MINNUM: no rows in %s are nothing unusual%s.", look, b.remedy(d)))
 	case d.low < d.modelLow:
-		notes = append(notes, fmt.Sprintf("MINNUM would be %s by chance alone, but fewer rows come too often to tell of.", grouped(d.modelLow)))
+		notes = append(notes, fmt.Sprintf("MINNUM would be %s by chance alone, but fewer rows come too often to tell of.", words.Number(d.modelLow)))
 	}
 	if d.high > d.modelHigh {
-		notes = append(notes, fmt.Sprintf("MAXNUM would be %s by chance alone, but more rows come too often to tell of.", grouped(d.modelHigh)))
+		notes = append(notes, fmt.Sprintf("MAXNUM would be %s by chance alone, but more rows come too often to tell of.", words.Number(d.modelHigh)))
 	}
 	return notes
 }

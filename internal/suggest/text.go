@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // Text gives the lines as they stand in a file, each below comments that say what it
@@ -25,7 +26,7 @@ func (p *Proposal) Text(zone *time.Location, falseAlarms float64) []string {
 // Why says what a line rests on, in sentences.
 func (l *Line) Why() []string {
 	return append([]string{fmt.Sprintf("Usually %s rows in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
-		grouped(l.Median), length(l.Lookback), grouped(l.P1), grouped(l.P99), grouped(int64(l.Windows)), l.Days)}, l.Notes...)
+		words.Number(l.Median), length(l.Lookback), words.Number(l.P1), words.Number(l.P99), words.Number(int64(l.Windows)), l.Days)}, l.Notes...)
 }
 
 func date(second int64, zone *time.Location) string {
@@ -45,17 +46,4 @@ func falseAlarmsText(n float64) string {
 		return text + " false alarm a week"
 	}
 	return text + " false alarms a week"
-}
-
-// grouped writes a number with its thousands apart: 12,345.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, r := range s {
-		if i > 0 && (len(s)-i)%3 == 0 && s[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

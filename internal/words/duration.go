@@ -1,7 +1,6 @@
 package words
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
@@ -86,14 +85,6 @@ func Duration(seconds int64) string {
 
 // trimOne is a duration behind "every" and "in the": "minute" for "1 minute".
 func trimOne(duration string) string { return strings.TrimPrefix(duration, "1 ") }
-
-// Count counts things: "1 checker", "2 checkers".
-func Count(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.FormatInt(n, 10) + " " + many
-}
 
 // And joins parts as people list them: "a", "a and b", "a, b and c".
 func And(parts []string) string {

@@ -45,13 +45,13 @@ func Window(r dwmon.Requirement) string {
 func Range(low, high dwmon.Bound) string {
 	switch {
 	case low.Set && high.Set && low.N == high.N:
-		return fmt.Sprintf("exactly %d", low.N)
+		return "exactly " + Number(low.N)
 	case low.Set && high.Set:
-		return fmt.Sprintf("%d to %d", low.N, high.N)
+		return Number(low.N) + " to " + Number(high.N)
 	case low.Set:
-		return fmt.Sprintf("at least %d", low.N)
+		return "at least " + Number(low.N)
 	case high.Set:
-		return fmt.Sprintf("at most %d", high.N)
+		return "at most " + Number(high.N)
 	default:
 		return "any number"
 	}
