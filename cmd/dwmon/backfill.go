@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func backfillCommand() *cobra.Command {
@@ -64,8 +64,8 @@ time, write another query for the same keys to a file, and name it with --query.
 			}
 			o.Now = func() time.Time { return at }
 		}
-		bar := progressLine(cmd.ErrOrStderr())
-		out, err := daemon.Backfill(cmd.Context(), o, r, func(s daemon.BackfillStage) { bar.line(stageText(s)) })
+		bar := newProgressLine(cmd.ErrOrStderr())
+		out, err := daemon.Backfill(cmd.Context(), o, r, func(s daemon.BackfillStage) { bar.say("%s", stageText(s)) })
 		bar.clear()
 		if err != nil {
 			return err
@@ -111,17 +111,9 @@ func backfillRequest(name string, limit int64, query, since, timeout string) (r 
 
 func stageText(s daemon.BackfillStage) string {
 	if !s.Storing {
-		return count(int(s.Done), "row") + " fetched"
+		return words.Count(s.Done, "row", "rows") + " fetched"
 	}
-	return fmt.Sprintf("%d of %s stored (%d %%)", s.Done, count(int(s.Total), "row"), 100*s.Done/max(s.Total, 1))
-}
-
-// shellWord is a checker's name as a shell takes it for one word.
-func shellWord(name string) string {
-	if strings.Contains(name, " ") {
-		return "'" + name + "'"
-	}
-	return name
+	return fmt.Sprintf("%s of %s stored (%d %%)", words.Number(s.Done), words.Count(s.Total, "row", "rows"), 100*s.Done/max(s.Total, 1))
 }
 
 // printBackfill says what became of a backfill, and what to do next.
@@ -135,7 +127,7 @@ func printBackfill(w io.Writer, b *daemon.Backfilled) error {
 	if b.DryRun {
 		stored = "would be stored"
 	}
-	lines := [][2]string{{"fetched", count(int(b.Tally.Rows), "row")}, {"new", fmt.Sprintf("%d, %s", b.Fresh, stored)}}
+	lines := [][2]string{{"fetched", words.Count(b.Tally.Rows, "row", "rows")}, {"new", words.Number(b.Fresh) + ", " + stored}}
 	if b.Oldest != nil {
 		lines = append(lines, [2]string{"from", at(*b.Oldest)}, [2]string{"to", fmt.Sprintf("%s (%s)", at(*b.Newest), zone)})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // gates are the limits of a backtest as a test; -1: none.
@@ -66,12 +67,9 @@ another than the one in use, both are replayed and compared. Nothing is written.
 			if *lines {
 				q.Yield = func(r dwmon.Result) error { return out.write(r) }
 			}
-			bar := progressLine(cmd.ErrOrStderr())
-			began := time.Now()
+			bar := newProgressLine(cmd.ErrOrStderr())
 			q.Progress = func(done, total int64) {
-				if time.Since(began) > time.Second {
-					bar.line(fmt.Sprintf("%d of about %d minutes replayed (%d %%)", done, total, 100*done/max(total, 1)))
-				}
+				bar.say("%s of about %s replayed (%d %%)", words.Number(done), words.Count(total, "minute", "minutes"), 100*done/max(total, 1))
 			}
 			b, err := r.Backtest(cmd.Context(), q)
 			bar.clear()
@@ -100,11 +98,11 @@ another than the one in use, both are replayed and compared. Nothing is written.
 func (g gates) check(errs io.Writer, b *daemon.Backtest) error {
 	var exceeded error
 	if n := daemon.Alerts(b.Summary); g.maxAlerts >= 0 && n > g.maxAlerts {
-		fmt.Fprintf(errs, "dwmon: %s, but --max-alerts allows %d\n", count(int(n), "alert"), g.maxAlerts)
+		fmt.Fprintf(errs, "dwmon: %s, but --max-alerts allows %d\n", words.Count(n, "alert", "alerts"), g.maxAlerts)
 		exceeded = errFault
 	}
 	if n := int64(len(b.New)); g.maxNew >= 0 && n > g.maxNew {
-		fmt.Fprintf(errs, "dwmon: %s against %s, but --max-new allows %d\n", count(int(n), "new alert"), b.Against, g.maxNew)
+		fmt.Fprintf(errs, "dwmon: %s against %s, but --max-new allows %d\n", words.Count(n, "new alert", "new alerts"), b.Against, g.maxNew)
 		exceeded = errFault
 	}
 	return exceeded
@@ -172,7 +170,7 @@ func inMinutes(d time.Duration) string {
 	case m < 24*60:
 		return fmt.Sprintf("%dh%02dm", m/60, m%60)
 	case m%(24*60) < 60:
-		return count(m/(24*60), "day")
+		return words.Count(m/(24*60), "day", "days")
 	default:
 		return fmt.Sprintf("%dd%02dh", m/(24*60), m/60%24)
 	}
@@ -193,13 +191,11 @@ func (p *backtestPage) lines() error {
 	for i := range p.b.Lines {
 		l := &p.b.Lines[i]
 		alerts := l.Incidents + l.UnknownIncidents
-		t.row([]string{l.Requirement}, number(int64(l.LineIndex)+1), number(l.Good+l.Bad+l.Unknown), number(l.Good), number(l.Bad),
-			number(l.Unknown), number(l.GapMinutes), number(alerts), p.weekly(alerts))
+		t.row([]string{l.Requirement}, words.Number(int64(l.LineIndex)+1), words.Number(l.Good+l.Bad+l.Unknown), words.Number(l.Good), words.Number(l.Bad),
+			words.Number(l.Unknown), words.Number(l.GapMinutes), words.Number(alerts), p.weekly(alerts))
 	}
 	return t.print()
 }
-
-func number(n int64) string { return fmt.Sprint(n) }
 
 // weekly is a rate in a week, to a tenth; of less than a day it would say too much.
 func (p *backtestPage) weekly(n int64) string {
@@ -258,11 +254,11 @@ func (p *backtestPage) incident(i backtest.Incident) string {
 	if i.Reason != "" {
 		what += " " + string(i.Reason)
 	}
-	counts := number(i.Lowest)
+	counts := words.Number(i.Lowest)
 	if i.Highest != i.Lowest {
-		counts += " to " + number(i.Highest)
+		counts += " to " + words.Number(i.Highest)
 	}
-	fmt.Fprintf(&text, "%s: %s in %s", what, counts, count(int(i.Bad), "check"))
+	fmt.Fprintf(&text, "%s: %s in %s", what, counts, words.Count(i.Bad, "check", "checks"))
 	if i.Late {
 		text.WriteString("; of late rows alone")
 	}
@@ -280,7 +276,7 @@ func (p *backtestPage) late() {
 	}
 	p.printf("\n")
 	p.paragraph(fmt.Sprintf("%s would not have been with all rows there in time: `dwmon status %s` says how late they are and proposes a `grace`; --hindsight counts them all",
-		count(int(late), "alert"), shellWord(p.b.Name)))
+		words.Count(late, "alert", "alerts"), shellWord(p.b.Name)))
 }
 
 func (p *backtestPage) notes() {
@@ -307,7 +303,7 @@ func alertsWord(n int64) string {
 	if n == 0 {
 		return "no alerts"
 	}
-	return count(int(n), "alert")
+	return words.Count(n, "alert", "alerts")
 }
 
 // writeBacktest writes what follows the results: gaps, incidents, the summary.

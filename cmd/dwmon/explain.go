@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -41,10 +40,7 @@ environment, to ask what it is.`,
 			return err
 		}
 		e, err := daemon.Explain(cmd.Context(), o, args[0])
-		var none *daemon.ErrNoChecker
 		switch {
-		case errors.As(err, &none):
-			return &usageError{err, cmd.CommandPath() + " --help"}
 		case err != nil:
 			return err
 		case *object:
@@ -198,9 +194,9 @@ func spread(recent []daemon.ExplainedCount) string {
 		low, high = min(low, r.Count), max(high, r.Count)
 	}
 	if low == high {
-		return fmt.Sprint(low)
+		return words.Number(low)
 	}
-	return fmt.Sprintf("%d to %d", low, high)
+	return words.Number(low) + " to " + words.Number(high)
 }
 
 func explainNext(s *sheet, e *daemon.Explanation) {

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/chart"
@@ -31,7 +29,7 @@ out, and notes on standard error say so.`,
   dwmon histogram billing/new_orders --json | jq 'select(.weekday == "MON")'`,
 		Args: cobra.ExactArgs(1),
 	}
-	settings(cmd, "db", "timezone")
+	settings(cmd, "checks", "db", "timezone")
 	lines := asJSON(cmd, "print one JSON object for each hour of the week")
 	since := cmd.Flags().String("since", "", "a duration such as 30d, or a time (default all that is recorded)")
 	until := cmd.Flags().String("until", "", "a time; not included")
@@ -50,9 +48,7 @@ out, and notes on standard error say so.`,
 		}
 		return reading(cmd, func(r *daemon.Reader, _ *config.Config) error {
 			h, err := r.Histogram(cmd.Context(), q)
-			if q.Progress != nil {
-				q.Progress(1)
-			}
+			q.Progress(1)
 			if err != nil {
 				return err
 			}
@@ -67,26 +63,6 @@ out, and notes on standard error say so.`,
 		})
 	}
 	return cmd
-}
-
-// percentLine shows on a terminal how far long work is, and takes that away at its
-// end; nil elsewhere.
-func percentLine(w io.Writer, what string) func(share float64) {
-	f, ok := w.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
-		return nil
-	}
-	began, shown := time.Now(), false
-	return func(share float64) {
-		switch {
-		case share >= 1 && shown:
-			fmt.Fprint(w, "\r\x1b[K")
-			shown = false
-		case share < 1 && time.Since(began) > 500*time.Millisecond:
-			fmt.Fprintf(w, "\r\x1b[K%s … %d %%", what, int(share*100))
-			shown = true
-		}
-	}
 }
 
 // writeCells writes an object for each hour of the week, Monday first.
@@ -121,12 +97,16 @@ func writeCells(out io.Writer, h *daemon.WeekHistogram) error {
 
 func printHistogram(out io.Writer, h *daemon.WeekHistogram, numbers bool) {
 	at := func(micros int64) string { return words.Stamp(time.UnixMicro(micros).In(h.Zone).Truncate(time.Minute)) }
-	fmt.Fprintf(out, "%s: %s in %s, %s to %s, %s\n", h.CheckerName, rowsText(h.Rows),
+	line := fmt.Sprintf("%s: %s in %s, %s to %s, %s", h.CheckerName, words.Count(h.Rows, "row", "rows"),
 		words.Count(h.Hours, "whole hour", "whole hours"), at(h.From), at(h.Until), words.Zone(h.Zone))
+	printWrapped(out, line, columnsOf(out))
 	if h.Hours == 0 {
 		return
 	}
-	fmt.Fprintf(out, "%s weeks, %s rows a week\n\n", chart.Number(h.Weeks()), chart.Number(float64(h.Rows)/h.Weeks()))
+	if h.Weeks() >= 1 { // of less, the hours that are not there would be made up
+		fmt.Fprintf(out, "%s weeks, %s rows a week\n", words.Mean(h.Weeks()), words.Mean(float64(h.Rows)/h.Weeks()))
+	}
+	fmt.Fprintln(out)
 	if numbers {
 		printMeans(out, h)
 	} else {
@@ -141,12 +121,26 @@ func printHeatMap(out io.Writer, h *daemon.WeekHistogram) {
 			week[d][hour] = chart.Cell{Mean: c.Mean(), Times: int(c.Times)}
 		}
 	}
-	for _, line := range chart.HeatMap(week, heat(out)) {
-		fmt.Fprintln(out, line)
+	width := columnsOf(out)
+	if width > 0 {
+		width = max(width, narrowestMap)
 	}
-	if text := extremes(h); text != "" {
-		fmt.Fprintln(out, text)
+	for _, line := range chart.HeatMap(week, width, heat(out)) {
+		printWrapped(out, line, width)
 	}
+	for _, text := range extremes(h) {
+		printWrapped(out, text, width)
+	}
+}
+
+// narrowestMap is the least width that a heat map keeps to.
+const narrowestMap = 40
+
+func printWrapped(out io.Writer, line string, width int) {
+	if width > 0 {
+		line = wrapped(line, width)
+	}
+	fmt.Fprintln(out, line)
 }
 
 // heat paints shades on a terminal, from grey to red; nil elsewhere.
@@ -159,7 +153,7 @@ func heat(out io.Writer) chart.PaintShade {
 }
 
 // extremes says in which hours most and fewest rows come.
-func extremes(h *daemon.WeekHistogram) string {
+func extremes(h *daemon.WeekHistogram) []string {
 	var most, least string
 	high, low := -1.0, math.Inf(1)
 	for d := range h.Cells {
@@ -167,7 +161,7 @@ func extremes(h *daemon.WeekHistogram) string {
 			if c.Times == 0 {
 				continue
 			}
-			name := fmt.Sprintf("%s %d:00 (%s, %d to %d)", chart.DayName(d), hour, chart.Number(c.Mean()), c.Min, c.Max)
+			name := fmt.Sprintf("%s %d:00 (%s, %s to %s)", chart.DayName(d), hour, words.Mean(c.Mean()), words.Number(c.Min), words.Number(c.Max))
 			if c.Mean() > high {
 				high, most = c.Mean(), name
 			}
@@ -177,14 +171,18 @@ func extremes(h *daemon.WeekHistogram) string {
 		}
 	}
 	if high <= low {
-		return ""
+		return nil
 	}
-	return "most: " + most + "   fewest: " + least
+	return []string{"most:   " + most, "fewest: " + least}
 }
 
 // printMeans prints the mean of each hour of the week, and of each hour of the day.
 func printMeans(out io.Writer, h *daemon.WeekHistogram) {
-	t := newTable(out, "hour", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "all")
+	columns := []any{"hour"}
+	for _, name := range []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun", "all"} {
+		columns = append(columns, atRight(name))
+	}
+	t := newTable(out, columns...)
 	for hour := range 24 {
 		row := []any{fmt.Sprintf("%02d:00", hour)}
 		var rows, times int64
@@ -200,14 +198,10 @@ func printMeans(out io.Writer, h *daemon.WeekHistogram) {
 
 func meanText(rows, times int64) string {
 	if times == 0 {
-		return "–"
+		return atRight("–")
 	}
-	return chart.Number(float64(rows) / float64(times))
+	return atRight(words.Mean(float64(rows) / float64(times)))
 }
 
-func rowsText(n int64) string {
-	if n == 1 {
-		return "1 row"
-	}
-	return chart.Number(float64(n)) + " rows"
-}
+// atRight is a number, or what stands above numbers, as wide as most of them.
+func atRight(text string) string { return fmt.Sprintf("%5s", text) }

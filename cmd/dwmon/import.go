@@ -3,15 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/store/sqlite"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func importCommand() *cobra.Command {
@@ -41,8 +40,10 @@ No daemon may run meanwhile.`,
 			return err
 		}
 		r.Path = args[0]
-		bar := progressLine(cmd.ErrOrStderr())
-		r.Progress = bar.show
+		bar := newProgressLine(cmd.ErrOrStderr())
+		r.Progress = func(done, total int64) {
+			bar.say("%s of about %s read (%d %%)", words.Number(done), words.Count(total, "row", "rows"), 100*done/max(total, 1))
+		}
 		checkers, err := daemon.Import(cmd.Context(), cfg, r)
 		bar.clear()
 		if err != nil {
@@ -97,9 +98,9 @@ func printImport(w io.Writer, checkers []sqlite.ImportedChecker, dryRun bool, ch
 	}
 	t.Render()
 	if dryRun {
-		fmt.Fprintf(w, "to be taken over: %s, %s; nothing was written\n", count(taken, "checker"), count(rows, "row"))
+		fmt.Fprintf(w, "to be taken over: %s, %s; nothing was written\n", words.Count(taken, "checker", "checkers"), words.Count(rows, "row", "rows"))
 	} else {
-		fmt.Fprintf(w, "taken over: %s, %s\n", count(taken, "checker"), count(rows, "row"))
+		fmt.Fprintf(w, "taken over: %s, %s\n", words.Count(taken, "checker", "checkers"), words.Count(rows, "row", "rows"))
 	}
 	if names := withoutFile(checkers); names != "" {
 		fmt.Fprintf(w, "without a file in %s yet, and not checked until there is one: %s\n", checks, names)
@@ -160,37 +161,4 @@ func leftOut(c *sqlite.ImportedChecker) string {
 		return ""
 	}
 	return "left out: " + strings.Join(parts, ", ")
-}
-
-// progressBar is one line on a terminal that is written over again and again; on
-// anything else it is nothing.
-type progressBar struct {
-	out  io.Writer // nil: nowhere
-	last time.Time
-}
-
-func progressLine(w io.Writer) *progressBar {
-	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		return &progressBar{out: w}
-	}
-	return &progressBar{}
-}
-
-func (b *progressBar) show(done, total int64) {
-	b.line(fmt.Sprintf("%d of about %d rows read (%d %%)", done, total, 100*done/max(total, 1)))
-}
-
-// line replaces what the line says, not too often.
-func (b *progressBar) line(text string) {
-	if b.out == nil || time.Since(b.last) < 100*time.Millisecond {
-		return
-	}
-	b.last = time.Now()
-	fmt.Fprint(b.out, "\r\033[K"+text)
-}
-
-func (b *progressBar) clear() {
-	if b.out != nil && !b.last.IsZero() {
-		fmt.Fprint(b.out, "\r\033[K")
-	}
 }

@@ -55,6 +55,7 @@ func report(err error) int {
 	var faults dwmon.FileFaults
 	var usage *usageError
 	var env *daemon.EnvironmentError
+	var none *daemon.ErrNoChecker
 	switch {
 	case errors.Is(err, errFault):
 		return exitFault
@@ -66,6 +67,9 @@ func report(err error) int {
 		if usage.try != "" {
 			fmt.Fprintf(os.Stderr, "Try: %s\n", usage.try)
 		}
+		return exitUsage
+	case errors.As(err, &none):
+		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
 		return exitUsage
 	case errors.As(err, &env):
 		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)

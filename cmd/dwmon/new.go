@@ -186,17 +186,24 @@ func tryNew(cmd *cobra.Command, o daemon.Options, path string, progress func(dae
 	if err == nil {
 		err = showTried(cmd, tried, false)
 	}
-	if err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s stays as it is: edit it, and `dwmon try %s`\n", path, path)
+	var asked *daemon.ErrTrial
+	stays := fmt.Sprintf("%s stays as it is: edit it, and `dwmon try %s`", path, shellWord(path))
+	switch {
+	case errors.Is(err, errFault): // that is said already
+		fmt.Fprintln(cmd.ErrOrStderr(), stays)
+	case errors.As(err, &asked): // the file was written: what was asked for was right
+		return fmt.Errorf("%w\n%s", redactedError(o, err), stays)
+	case err != nil:
+		return fmt.Errorf("%w\n%s", err, stays)
 	}
 	return err
 }
 
 func newSteps(out io.Writer, name, path string, d *draft.Draft) error {
 	steps := [][2]string{
-		{"dwmon backfill " + name, "fill its history from the source, once"},
-		{"dwmon suggest " + name, "better bounds from that history; --write puts them in"},
-		{"dwmon try " + path, "again, when you have edited it"},
+		{"dwmon backfill " + shellWord(name), "fill its history from the source, once"},
+		{"dwmon suggest " + shellWord(name), "better bounds from that history; --write puts them in"},
+		{"dwmon try " + shellWord(path), "again, when you have edited it"},
 		{"dwmon test", "unit tests, in " + strings.TrimSuffix(path, ".dwmon") + ".dwmontest.yaml"},
 	}
 	if !d.Expect.Guessed {

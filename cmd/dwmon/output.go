@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -131,4 +132,13 @@ func logger(cmd *cobra.Command, redact func(string) string) (*slog.Logger, strin
 	default:
 		return nil, "", &usageError{fmt.Errorf("--log-format %q is none of auto, text, json", format), ""}
 	}
+}
+
+// shellWord is a name or a path as a shell takes it for one word.
+func shellWord(text string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,"
+	if text != "" && strings.Trim(text, plain) == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/pluginhost"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func pluginDescribeCommand() *cobra.Command {
@@ -115,7 +116,7 @@ func concurrency(n int) string {
 	if n == 0 {
 		return "no limit of its own on calls at the same time"
 	}
-	return "at most " + count(n, "call") + " at the same time"
+	return "at most " + words.Count(n, "call", "calls") + " at the same time"
 }
 
 func minHost(version string) string {

@@ -3,16 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/pluginhost"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func pluginListCommand() *cobra.Command {
@@ -56,29 +55,6 @@ kind of work. The exit code is 0 even if some plugins cannot be used.`,
 		return printPlugins(cmd.OutOrStdout(), o.Config.Plugins, plugins)
 	}
 	return cmd
-}
-
-// waitingLine shows on a terminal which plugins have not answered yet, and takes
-// that away again.
-func waitingLine(w io.Writer) func([]string) {
-	f, ok := w.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
-		return nil
-	}
-	shown := ""
-	return func(names []string) {
-		text := ""
-		if len(names) > 0 {
-			text = "asking " + strings.Join(names, ", ") + " …"
-			if width := columnsOf(w); width > 0 {
-				text = cutCells(text, width-1)
-			}
-		}
-		if text != shown {
-			fmt.Fprint(w, "\r\x1b[K"+text)
-			shown = text
-		}
-	}
 }
 
 func printPlugins(out io.Writer, dir string, plugins []daemon.ListedPlugin) error {
@@ -142,7 +118,7 @@ func instanceNote(in *pluginhost.InstanceInfo, said string) string {
 		}
 		parts = append(parts, memory)
 	}
-	parts = append(parts, count(int(in.Calls), "call")+fmt.Sprintf(" (%d failed)", in.Failed), fmt.Sprintf("%d in flight", in.InFlight), count(in.Restarts, "restart"))
+	parts = append(parts, words.Count(in.Calls, "call", "calls")+fmt.Sprintf(" (%d failed)", in.Failed), fmt.Sprintf("%d in flight", in.InFlight), words.Count(in.Restarts, "restart", "restarts"))
 	if in.LastError != "" && in.LastError != said {
 		parts = append(parts, "last trouble: "+in.LastError)
 	}

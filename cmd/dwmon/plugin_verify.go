@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func pluginVerifyCommand() *cobra.Command {
@@ -58,7 +59,7 @@ func printFindings(cmd *cobra.Command, findings []daemon.Finding, lines bool) er
 		fmt.Fprintf(out, "%-7s  %-12s  %-12s  %s\n", f.Result, cmp.Or(f.Plugin, "-"), f.Check, strings.ReplaceAll(text, "\n", " "))
 	}
 	if !lines {
-		fmt.Fprintf(out, "%s, %s\n", count(tally[daemon.FindingFault], "fault"), count(tally[daemon.FindingWarning], "warning"))
+		fmt.Fprintf(out, "%s, %s\n", words.Count(tally[daemon.FindingFault], "fault", "faults"), words.Count(tally[daemon.FindingWarning], "warning", "warnings"))
 	}
 	if tally[daemon.FindingFault] > 0 {
 		return errFault

@@ -70,14 +70,9 @@ func runSuggest(cmd *cobra.Command, q daemon.SuggestQuery, object, write bool) e
 		return err
 	}
 	s, err := daemon.Suggest(cmd.Context(), cfg, q, time.Now())
-	if q.Progress != nil {
-		q.Progress(1)
-	}
-	var none *daemon.ErrNoChecker
+	q.Progress(1)
 	var refusal *suggest.Refusal
 	switch {
-	case errors.As(err, &none):
-		return &usageError{err, cmd.CommandPath() + " --help"}
 	case errors.As(err, &refusal) && object:
 		if err := newJSONLines(cmd.OutOrStdout()).write(refusalObject(q.Checker, refusal)); err != nil {
 			return err

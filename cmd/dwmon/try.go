@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/chart"
@@ -120,37 +118,6 @@ func showTried(cmd *cobra.Command, t *daemon.Tried, object bool) error {
 		return errFault
 	}
 	return nil
-}
-
-// quietFor is how long nobody is told that something takes long.
-const quietFor = 500 * time.Millisecond
-
-// tryLine shows on a terminal how far a try is, and takes that away again.
-func tryLine(w io.Writer) func(daemon.TryProgress) {
-	f, ok := w.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
-		return nil
-	}
-	waiting := waitingLine(w)
-	return func(p daemon.TryProgress) {
-		switch {
-		case p.Fetching == "":
-			waiting(p.Waiting)
-		case p.Took >= quietFor:
-			text := progressText(p)
-			if width := columnsOf(w); width > 0 {
-				text = cutCells(text, width-1)
-			}
-			fmt.Fprint(w, "\r\x1b[K"+text)
-		}
-		if p.Fetching == "" && len(p.Waiting) == 0 {
-			fmt.Fprint(w, "\r\x1b[K")
-		}
-	}
-}
-
-func progressText(p daemon.TryProgress) string {
-	return fmt.Sprintf("asking %s: %s after %d s; Ctrl-C stops the query", p.Fetching, words.Count(p.Rows, "row", "rows"), int(p.Took.Seconds()))
 }
 
 func printTried(out io.Writer, t *daemon.Tried) {
@@ -278,7 +245,7 @@ func printTryRows(out io.Writer, r *dryrun.Report, zone *time.Location) {
 	}
 	_ = t.print() // the stream has gone
 	if more := r.Rows - int64(len(r.FirstRows)); more > 0 {
-		fmt.Fprintf(out, "… and %d more\n", more)
+		fmt.Fprintf(out, "… and %s more\n", words.Number(more))
 	}
 }
 
@@ -304,7 +271,7 @@ func rowAge(seconds float64) string {
 // printTryLine shows the last windows of a line, and what it would say now.
 func printTryLine(out io.Writer, l *dryrun.Line, zone *time.Location) {
 	width := columnsOf(out)
-	head := fmt.Sprintf("line %d: %s", l.FileLine, l.Words)
+	head := fmt.Sprintf("line %d: %s", l.Index+1, l.Words)
 	if width > 0 {
 		head = wrapped(head, width)
 	}
@@ -372,11 +339,11 @@ func verdictText(out io.Writer, l *dryrun.Line, zone *time.Location) string {
 func whyText(reason dwmon.Reason, l *dryrun.Line) string {
 	switch reason {
 	case dwmon.Low:
-		return fmt.Sprintf("fewer than %d", *l.Min)
+		return "fewer than " + words.Number(*l.Min)
 	case dwmon.High:
-		return fmt.Sprintf("more than %d", *l.Max)
+		return "more than " + words.Number(*l.Max)
 	case dwmon.Truncated:
-		return fmt.Sprintf("fewer than %d, but the result is cut, and rows of this window may be missing", *l.Min)
+		return "fewer than " + words.Number(*l.Min) + ", but the result is cut, and rows of this window may be missing"
 	case dwmon.AssumedTime:
 		return "nothing is known of the time before the first fetch"
 	default:

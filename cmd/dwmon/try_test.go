@@ -102,13 +102,6 @@ func TestTryAsItsReaderSeesIt(t *testing.T) {
 	}
 }
 
-func TestTryProgressInWords(t *testing.T) {
-	p := daemon.TryProgress{Fetching: "postgres", Rows: 1, Took: 2900 * time.Millisecond}
-	if got, want := progressText(p), "asking postgres: 1 row after 2 s; Ctrl-C stops the query"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 func TestTryIsNotAskedForMoreThanCanBeRead(t *testing.T) {
 	for _, c := range []struct {
 		rows, windows int

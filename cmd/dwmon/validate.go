@@ -14,6 +14,7 @@ import (
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/faultreport"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // faultFormats are the forms in which faults are printed.
@@ -163,7 +164,7 @@ func (v *validation) printChanges(out io.Writer, changes []daemon.FileChange) er
 		}
 		did := "tidied"
 		if len(c.Mended) > 0 {
-			did = count(len(c.Mended), "fault") + " mended, tidied"
+			did = words.Count(len(c.Mended), "fault", "faults") + " mended, tidied"
 		}
 		if v.DryRun {
 			did = "would be changed: " + did
@@ -201,13 +202,6 @@ func printFaults(out io.Writer, faults []dwmon.FileFault, files int) error {
 			warnings++
 		}
 	}
-	_, err := fmt.Fprintf(out, "%s read: %s, %s\n", count(files, "checker file"), count(errs, "error"), count(warnings, "warning"))
+	_, err := fmt.Fprintf(out, "%s read: %s, %s\n", words.Count(files, "checker file", "checker files"), words.Count(errs, "error", "errors"), words.Count(warnings, "warning", "warnings"))
 	return err
-}
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -188,6 +188,9 @@ func (b *band) lines() []string {
 		within.from = max(b.low.N, 1)
 		within.to = max(top, within.from)
 	}
+	if b.low.Set && b.high.Set && b.low.N == b.high.N {
+		within.rows = 1 // one count alone lies there
+	}
 	label := ""
 	if !b.high.Set {
 		label = short(max(b.most, within.from))

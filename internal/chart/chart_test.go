@@ -208,9 +208,10 @@ func office() Week {
 }
 
 func TestHeatMap(t *testing.T) {
-	golden(t, "heat map", HeatMap(office(), nil))
-	golden(t, "heat map without rows", HeatMap(Week{0: {0: {Times: 1}}}, nil))
-	for _, line := range HeatMap(office(), nil) {
+	golden(t, "heat map", HeatMap(office(), 0, nil))
+	golden(t, "heat map of one cell an hour", HeatMap(office(), 40, nil))
+	golden(t, "heat map without rows", HeatMap(Week{0: {0: {Times: 1}}}, 0, nil))
+	for _, line := range HeatMap(office(), 0, nil) {
 		if n := utf8.RuneCountInString(line); n > 80 {
 			t.Errorf("%d cells: %s", n, line)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // Cell is one hour of the week: the mean of its counts over the Times that it came;
@@ -27,20 +29,31 @@ var shades = [Shades]rune{'·', '░', '▒', '▓', '█'}
 // what can be read.
 type PaintShade func(level int, text string) string
 
-// HeatMap draws a week in less than 80 cells: a line for each day, two cells for
-// each hour, and at the right the mean of the whole day. Below it says what the
-// shades mean. paint may be nil.
-func HeatMap(week Week, paint PaintShade) []string {
+// HeatMap draws a week in at most width cells, 0: as many as it likes, which are less
+// than 80. There is a line for each day, two cells for each hour, one where the width
+// has no room for two, and at the right the mean of the whole day. Below it says what
+// the shades mean; that may have to be wrapped. paint may be nil.
+func HeatMap(week Week, width int, paint PaintShade) []string {
 	if paint == nil {
 		paint = func(_ int, text string) string { return text }
 	}
+	cells := 2
+	if width > 0 && width < dayCells+24*cells+sumCells {
+		cells = 1
+	}
 	most := week.most()
-	lines := []string{"     " + hoursAbove() + "     a day"}
+	lines := []string{strings.Repeat(" ", dayCells) + hoursAbove(cells) + fmt.Sprintf("%*s", sumCells, "a day")}
 	for d := range week {
-		lines = append(lines, week.day(d, most, paint))
+		lines = append(lines, week.day(d, most, cells, paint))
 	}
 	return append(lines, "", legend(most, paint))
 }
+
+// Cells of a day's name and of its sum.
+const (
+	dayCells = 5
+	sumCells = 10
+)
 
 // most is the highest mean of an hour.
 func (w *Week) most() float64 {
@@ -55,17 +68,17 @@ func (w *Week) most() float64 {
 	return most
 }
 
-// hoursAbove numbers every third hour, in 48 cells.
-func hoursAbove() string {
+// hoursAbove numbers every third hour.
+func hoursAbove(cells int) string {
 	var s strings.Builder
 	for h := 0; h < 24; h += 3 {
-		fmt.Fprintf(&s, "%-6d", h)
+		fmt.Fprintf(&s, "%-*d", 3*cells, h)
 	}
 	return s.String()
 }
 
 // day is the line of one day, 0 = Monday.
-func (w *Week) day(d int, most float64, paint PaintShade) string {
+func (w *Week) day(d int, most float64, cells int, paint PaintShade) string {
 	var s strings.Builder
 	s.WriteString(DayName(d)[:3] + "  ")
 	// Neighbours of one level are painted together: colours cost bytes.
@@ -76,16 +89,16 @@ func (w *Week) day(d int, most float64, paint PaintShade) string {
 			n++
 		}
 		if level < 0 {
-			s.WriteString(strings.Repeat(" ", 2*n))
+			s.WriteString(strings.Repeat(" ", cells*n))
 		} else {
-			s.WriteString(paint(level, strings.Repeat(string(shades[level]), 2*n)))
+			s.WriteString(paint(level, strings.Repeat(string(shades[level]), cells*n)))
 		}
 		h += n
 	}
 	if sum, whole := w.sum(d); whole {
-		fmt.Fprintf(&s, "%10s", Number(sum))
+		fmt.Fprintf(&s, "%*s", sumCells, words.Mean(sum))
 	} else {
-		fmt.Fprintf(&s, "%10s", "–")
+		fmt.Fprintf(&s, "%*s", sumCells, "–")
 	}
 	return s.String()
 }
@@ -125,7 +138,7 @@ func legend(most float64, paint PaintShade) string {
 		if level == Shades-1 {
 			share = "up to "
 		}
-		parts = append(parts, paint(level, strings.Repeat(string(shades[level]), 2))+" "+share+Number(mean))
+		parts = append(parts, paint(level, strings.Repeat(string(shades[level]), 2))+" "+share+words.Mean(mean))
 	}
 	return "rows an hour: " + strings.Join(parts, "  ")
 }

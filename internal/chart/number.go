@@ -1,10 +1,6 @@
 package chart
 
-import (
-	"math"
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // short writes a count in at most five cells: "950", "12.3k", "1.2M". It is cut off,
 // not rounded, so that what is below a bound never looks as if it had reached it.
@@ -24,24 +20,4 @@ func short(n int64) string {
 		text += "." + strconv.FormatInt(tenth, 10)
 	}
 	return text + steps[i:i+1]
-}
-
-// Number writes a mean: whole from ten on, with a decimal below.
-func Number(x float64) string {
-	if x >= 9.95 || x == math.Trunc(x) {
-		return grouped(strconv.FormatFloat(math.Round(x), 'f', 0, 64))
-	}
-	return strconv.FormatFloat(x, 'f', 1, 64)
-}
-
-// grouped sets thin groups of three digits apart: "12 345".
-func grouped(digits string) string {
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
 }

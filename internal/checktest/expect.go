@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 // Failure is one thing that was not as a test expects.
@@ -207,12 +208,7 @@ func (e expectation) text() string {
 	return text
 }
 
-func rowCount(n int64) string {
-	if n == 1 {
-		return "1 row"
-	}
-	return fmt.Sprintf("%d rows", n)
-}
+func rowCount(n int64) string { return words.Count(n, "row", "rows") }
 
 // gotText is what happened, in words.
 func (l *life) gotText(f found) string {

@@ -130,18 +130,12 @@ func (a *assembly) backfillNow(ctx context.Context, r BackfillRequest, progress 
 // checkerNamed is a checker as its file stands; its last good text where the file is
 // not there.
 func (a *assembly) checkerNamed(name string) (*dwmon.Checker, error) {
-	names := make([]string, 0, len(a.catalog.entries))
-	if set, err := readPath(a.cfg.Checks); err == nil {
-		for _, f := range set.Files {
-			switch {
-			case f.Name != name:
-				names = append(names, f.Name)
-			case f.Checker == nil:
-				return nil, dwmon.FileFaults(f.Faults)
-			default:
-				return f.Checker, nil
-			}
-		}
+	file, names, err := fileNamed(a.cfg, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case file != nil:
+		return file.Checker, nil
 	}
 	for other, e := range a.catalog.entries {
 		if other == name && e.checker != nil {
@@ -150,15 +144,6 @@ func (a *assembly) checkerNamed(name string) (*dwmon.Checker, error) {
 		names = append(names, other)
 	}
 	return nil, noChecker(name, a.cfg.Checks, names)
-}
-
-// noChecker says that there is no checker of a name, and which may have been meant.
-func noChecker(name, checks string, names []string) error {
-	err := fmt.Errorf("checker %s: there is none in %s or in the database", name, checks)
-	if meant, ok := dwmon.Nearest(name, names); ok {
-		err = fmt.Errorf("%w; did you mean %s?", err, meant)
-	}
-	return err
 }
 
 // backfill asks the source once and stores what lies before everything that the walk

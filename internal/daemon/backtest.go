@@ -226,20 +226,13 @@ func (b *backtesting) named(name string) (*replayed, error) {
 	if err := b.findInUse(name); err != nil {
 		return nil, err
 	}
-	var names []string
-	if set, err := readPath(b.cfg.Checks); err == nil {
-		for _, f := range set.Files {
-			switch {
-			case f.Name != name:
-				names = append(names, f.Name)
-			case f.Checker == nil:
-				return nil, dwmon.FileFaults(f.Faults)
-			default:
-				return &replayed{f.Checker, f.Path}, nil
-			}
-		}
-	}
-	if b.inUse != nil {
+	file, names, err := fileNamed(b.cfg, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case file != nil:
+		return &replayed{file.Checker, file.Path}, nil
+	case b.inUse != nil:
 		return &replayed{b.inUse, inUseLabel}, nil
 	}
 	texts, err := b.Texts(b.ctx)

@@ -192,6 +192,18 @@ func (c *calendars) faults() []dwmon.FileFault {
 	return all
 }
 
+// closedDays are the days on which one checker owes nothing, for commands that look at
+// one only, and what is wrong with its calendars.
+func closedDays(cfg *config.Config, c *dwmon.Checker, now time.Time) (*dwmon.ClosedDays, []dwmon.FileFault) {
+	if len(c.Options.Calendar) == 0 {
+		return nil, nil
+	}
+	all := newCalendars(cfg.Calendars, slog.New(slog.DiscardHandler))
+	all.refresh(now)
+	closed, faults := all.closed(c.Options.Calendar)
+	return closed, append(all.unknown(c), faults...)
+}
+
 // unknown are the calendars that a checker names and the configuration does not.
 func (c *calendars) unknown(checker *dwmon.Checker) []dwmon.FileFault {
 	var faults []dwmon.FileFault

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -287,14 +286,9 @@ func (x *explainer) head(found named) {
 
 // calendars finds the days that are closed.
 func (x *explainer) calendars() {
-	if len(x.checker.Options.Calendar) == 0 {
-		return
-	}
-	all := newCalendars(x.cfg.Calendars, slog.New(slog.DiscardHandler))
-	all.refresh(x.now)
-	closed, faults := all.closed(x.checker.Options.Calendar)
+	closed, faults := closedDays(x.cfg, x.checker, x.now)
 	x.closed = closed
-	for _, f := range append(all.unknown(x.checker), faults...) {
+	for _, f := range faults {
 		x.note("calendar: %s", f.Error())
 	}
 	today := dwmon.DayAt(x.now.Unix(), x.zone)

@@ -36,10 +36,17 @@ type WeekHistogram struct {
 func (h *WeekHistogram) Weeks() float64 { return float64(h.Hours) / (7 * 24) }
 
 // Histogram counts the recorded rows of a checker by hour of the week, in its zone. Only
-// hours of which every row is known to be there count. The errors are
-// dwmon.ErrNoChecker and dwmon.ErrNothingRecorded.
+// hours of which every row is known to be there count. The errors are an *ErrNoChecker,
+// dwmon.FileFaults where all that there is of it is a bad file, and
+// dwmon.ErrNothingRecorded.
 func (r *Reader) Histogram(ctx context.Context, q HistogramQuery) (*WeekHistogram, error) {
 	whole, err := r.Wholeness(ctx, q.Name)
+	if errors.Is(err, dwmon.ErrNoChecker) {
+		if _, err := checkerNamed(ctx, r.cfg, r, q.Name); err != nil {
+			return nil, err
+		}
+		err = fmt.Errorf("checker %s: %w", q.Name, dwmon.ErrNothingRecorded) // it has a file that nobody has run
+	}
 	if errors.Is(err, dwmon.ErrNothingRecorded) {
 		return nil, fmt.Errorf("%w: let `dwmon daemon` run, or `dwmon once`, and ask again", err)
 	}

@@ -33,18 +33,12 @@ func (e *ErrNoChecker) Unwrap() error { return e.Err }
 // r is nil where there is no database. A bad file is an error, dwmon.FileFaults; the
 // error is an *ErrNoChecker where there is no such checker.
 func checkerNamed(ctx context.Context, cfg *config.Config, r *Reader, name string) (named, error) {
-	var names []string
-	if set, err := readPath(cfg.Checks); err == nil {
-		for _, f := range set.Files {
-			switch {
-			case f.Name != name:
-				names = append(names, f.Name)
-			case f.Checker == nil:
-				return named{}, dwmon.FileFaults(f.Faults)
-			default:
-				return named{checker: f.Checker, faults: f.Faults}, nil
-			}
-		}
+	file, names, err := fileNamed(cfg, name)
+	switch {
+	case err != nil:
+		return named{}, err
+	case file != nil:
+		return named{checker: file.Checker, faults: file.Faults}, nil
 	}
 	if r != nil {
 		texts, err := r.Texts(ctx)
@@ -59,10 +53,38 @@ func checkerNamed(ctx context.Context, cfg *config.Config, r *Reader, name strin
 			}
 		}
 	}
-	if meant, ok := dwmon.Nearest(name, names); ok {
-		return named{}, &ErrNoChecker{fmt.Errorf("there is no checker %s in %s or in the database; did you mean %s?", name, cfg.Checks, meant)}
+	return named{}, noChecker(name, cfg.Checks, names)
+}
+
+// fileNamed reads the file of a checker as it stands; nil where the checks folder has
+// none of that name, or cannot be read. others are the names that it has instead. A bad
+// file is an error, dwmon.FileFaults.
+func fileNamed(cfg *config.Config, name string) (file *checkfile.File, others []string, err error) {
+	set, err := readPath(cfg.Checks)
+	if err != nil {
+		return nil, nil, nil
 	}
-	return named{}, &ErrNoChecker{fmt.Errorf("there is no checker %s in %s or in the database", name, cfg.Checks)}
+	for i := range set.Files {
+		switch f := &set.Files[i]; {
+		case f.Name != name:
+			others = append(others, f.Name)
+		case f.Checker == nil:
+			return nil, nil, dwmon.FileFaults(f.Faults)
+		default:
+			return f, nil, nil
+		}
+	}
+	return nil, others, nil
+}
+
+// noChecker is the *ErrNoChecker for a name, and says which of the names may have been
+// meant.
+func noChecker(name, checks string, names []string) error {
+	err := fmt.Errorf("there is no checker %s in %s or in the database", name, checks)
+	if meant, ok := dwmon.Nearest(name, names); ok {
+		err = fmt.Errorf("%w; did you mean %s?", err, meant)
+	}
+	return &ErrNoChecker{err}
 }
 
 // checkerAt is the checker of a file, of a name (checkerNamed), or of a name whose

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"slices"
 	"strconv"
@@ -180,14 +179,9 @@ func (s *suggester) stamp(second int64) string { return words.Stamp(time.Unix(se
 
 // calendars are the closed days.
 func (s *suggester) calendars() {
-	if len(s.checker.Options.Calendar) == 0 {
-		return
-	}
-	all := newCalendars(s.cfg.Calendars, slog.New(slog.DiscardHandler))
-	all.refresh(s.now)
-	closed, faults := all.closed(s.checker.Options.Calendar)
+	closed, faults := closedDays(s.cfg, s.checker, s.now)
 	s.closed = closed
-	for _, f := range append(all.unknown(s.checker), faults...) {
+	for _, f := range faults {
 		s.note("calendar: %s", f.Error())
 	}
 }

@@ -250,10 +250,8 @@ func (t *try) question() dryrun.Question {
 	now := t.o.now()
 	started := now.UnixMicro()
 	t.out.NowEpoch = epoch(&started)
-	calendars := newCalendars(t.o.Config.Calendars, slog.New(slog.DiscardHandler))
-	calendars.refresh(now)
-	closed, faults := calendars.closed(t.checker.Options.Calendar)
-	t.out.Faults = append(append(t.out.Faults, calendars.unknown(t.checker)...), faults...)
+	closed, faults := closedDays(t.o.Config, t.checker, now)
+	t.out.Faults = append(t.out.Faults, faults...)
 	return dryrun.Question{
 		Checker: t.checker, Zone: t.out.Zone, Closed: closed, Rows: t.opts.Rows, Windows: t.opts.Windows, Now: now, Stands: t.o.Now != nil,
 	}

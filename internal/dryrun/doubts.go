@@ -237,7 +237,7 @@ func roundUp(n int64) int64 {
 func (d *doubter) lines() {
 	for i := range d.r.Lines {
 		if l := &d.r.Lines[i]; len(l.Windows) == 0 && l.NextDue == nil {
-			d.warn(WarnNeverDue, "look at its days and hours, and at the `calendar` in OPTIONS", "the requirement in line %d is never due", l.FileLine)
+			d.warn(WarnNeverDue, "look at its days and hours, and at the `calendar` in OPTIONS", "line %d is never due", l.Index+1)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func TestBackfillBesideADaemon(t *testing.T) {
 	if o := w.want(2, "backfill", "bad"); !inOrder(o.err, "bad.dwmon:2:1: ", "__REQUIREMENTS__") {
 		t.Errorf("a bad file: %s", o)
 	}
-	if o := w.want(1, "backfill", "nobody"); !strings.Contains(o.err, "checker nobody: there is none in ") {
+	if o := w.want(2, "backfill", "nobody"); !strings.Contains(o.err, "there is no checker nobody in ") {
 		t.Errorf("no file: %s", o)
 	}
 	w.checker("broken", "SELECT 1", every, "sqlite:source.db")

@@ -55,9 +55,9 @@ func (d *Data) countFacts(l *factList) {
 	if d.Opening != nil && d.Kind != dwmon.NoticeOpened {
 		l.add("Began with", d.counted(d.Opening))
 	}
-	count := fmt.Sprint(r.EventCount)
+	count := words.Number(r.EventCount)
 	if d.Correction != nil {
-		count += fmt.Sprintf(" → %d", d.Correction.Count)
+		count += " → " + words.Number(d.Correction.Count)
 	}
 	l.add("Count", count+", "+words.Range(r.Min, r.Max)+" wanted")
 	from := r.Minute - r.LookbackSeconds
@@ -89,9 +89,9 @@ func (d *Data) lastWindows() string {
 	}
 	var counts []string
 	for _, w := range last(windows, figures) {
-		counts = append(counts, fmt.Sprint(w.Count))
+		counts = append(counts, words.Number(w.Count))
 	}
-	return fmt.Sprintf("%s  %d to %d, last %s", Sparkline(windows, d.Result.Min, d.Result.Max), low, high, strings.Join(counts, ", "))
+	return fmt.Sprintf("%s  %s to %s, last %s", Sparkline(windows, d.Result.Min, d.Result.Max), words.Number(low), words.Number(high), strings.Join(counts, ", "))
 }
 
 // formerWeeks is the same minute's count in former weeks: "12 (1 week ago), 14 (2
@@ -99,7 +99,7 @@ func (d *Data) lastWindows() string {
 func (d *Data) formerWeeks() string {
 	var weeks []string
 	for _, f := range first(d.Former, maxKeys) {
-		weeks = append(weeks, fmt.Sprintf("%d (%s ago)", f.Count, words.Count(int64(f.WeeksAgo), "week", "weeks")))
+		weeks = append(weeks, fmt.Sprintf("%s (%s ago)", words.Number(f.Count), words.Count(int64(f.WeeksAgo), "week", "weeks")))
 	}
 	return strings.Join(weeks, ", ")
 }
@@ -234,7 +234,7 @@ func (d *Data) catchUpFacts(l *factList) {
 	if c.Down != "" {
 		l.add("Was down", oneLine(c.Down))
 	}
-	l.add("Checks", words.Count(c.Checks, "check", "checks")+" made late: "+fmt.Sprintf("%d GOOD, %d BAD, %d UNKNOWN", c.Checks-c.Bad-c.Unknown, c.Bad, c.Unknown))
+	l.add("Checks", words.Count(c.Checks, "check", "checks")+" made late: "+fmt.Sprintf("%s GOOD, %s BAD, %s UNKNOWN", words.Number(c.Checks-c.Bad-c.Unknown), words.Number(c.Bad), words.Number(c.Unknown)))
 	if c.LastBad != 0 {
 		l.add("Last BAD", d.stamp(c.LastBad))
 	}

@@ -160,7 +160,7 @@ func (d *Data) correctedSummary() string {
 	if d.Result == nil || d.Correction == nil {
 		return fit(head, "", ": late rows came")
 	}
-	return fit(head, fmt.Sprintf(": %d → %d rows %s", d.Result.EventCount, d.Correction.Count, d.before(d.Result)), ": late rows came, "+d.was())
+	return fit(head, fmt.Sprintf(": %s → %s rows %s", words.Number(d.Result.EventCount), words.Number(d.Correction.Count), d.before(d.Result)), ": late rows came, "+d.was())
 }
 
 // was says what a corrected result would have been.

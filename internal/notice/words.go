@@ -10,7 +10,7 @@ import (
 
 // counted words a result: "4 in the 3 min before 14:10, at least 5 wanted".
 func (d *Data) counted(r *dwmon.Result) string {
-	return fmt.Sprintf("%d %s, %s wanted", r.EventCount, d.before(r), words.Range(r.Min, r.Max))
+	return fmt.Sprintf("%s %s, %s wanted", words.Number(r.EventCount), d.before(r), words.Range(r.Min, r.Max))
 }
 
 // before words a result's window: "in the 3 min before 14:10".
