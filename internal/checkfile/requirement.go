@@ -139,6 +139,10 @@ func (l *lineReader) warn(code, message, hint string) *Fault {
 func (l *lineReader) read(pieces []piece) {
 	for i := 0; i < len(pieces) && !l.s.full(); i++ {
 		l.offset, l.text = pieces[i].offset, pieces[i].text
+		if l.text[0] == '#' { // the words behind it are no tokens
+			l.fault("a comment behind a requirement line", "a comment stands on a line of its own")
+			break
+		}
 		if i+1 < len(pieces) && l.torn(pieces[i].text, pieces[i+1].text) {
 			i++
 			continue
@@ -237,8 +241,6 @@ func (l *lineReader) unknown(text string) {
 	hint := "tokens are " + strings.Join(tokenNames, ", ")
 	name, rest, near := nearestToken(text)
 	switch {
-	case text[0] == '#':
-		hint = "a comment stands on a line of its own"
 	case near:
 		if _, there := l.at[name]; !there {
 			l.at[name] = l.offset
