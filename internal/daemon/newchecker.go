@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/config"
@@ -36,9 +39,6 @@ func CheckNewChecker(cfg *config.Config, name string, force bool) (path string, 
 // ConfiguredSources are the names of the sources in the configuration.
 func ConfiguredSources(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Sources)) }
 
-// ErrNoCatalog says that a row getter has no list of what can be counted.
-var ErrNoCatalog = errors.New("this row getter does not list what there is")
-
 // Catalog asks a source what can be counted in it, through its row getter, which it
 // names. The name may be there although the tables cannot be had.
 func Catalog(ctx context.Context, o Options, source string, progress func(TryProgress)) (getter string, tables []draft.Table, err error) {
@@ -56,20 +56,10 @@ func Catalog(ctx context.Context, o Options, source string, progress func(TryPro
 	defer closePlugin()
 	about := seen.Description()
 	if about.RowGetter == nil || about.RowGetter.CatalogQuery == "" {
-		return about.Name, nil, fmt.Errorf("plugin %s: %w", about.Name, ErrNoCatalog)
+		return about.Name, nil, fmt.Errorf("plugin %s does not list what there is", about.Name)
 	}
 	c.Query = about.RowGetter.CatalogQuery
-	var keys []string
-	_, err = seen.RowGetter(settings).GetRows(ctx, dwmon.FetchRequest{
-		RequestID: requestID(), Checker: c, Timeout: t.source.Timeout, MaxRows: dwmon.DefaultMaxRows, MaxBytes: dwmon.DefaultMaxBytes,
-	}, func(b *dwmon.Batch) error {
-		at := 0
-		for _, n := range b.Lengths {
-			keys = append(keys, string(b.Keys[at:at+int(n)]))
-			at += int(n)
-		}
-		return nil
-	})
+	keys, err := t.catalogue(ctx, seen.RowGetter(settings))
 	if err != nil {
 		return about.Name, nil, err
 	}
@@ -77,6 +67,35 @@ func Catalog(ctx context.Context, o Options, source string, progress func(TryPro
 		return about.Name, nil, fmt.Errorf("source %s shows no table: it may be empty, or its user may not read any", c.ShownSource())
 	}
 	return about.Name, tables, nil
+}
+
+// A catalogue has a row for each column, and is held in memory.
+const (
+	maxCatalogueRows  = 100_000
+	maxCatalogueBytes = 64 << 20
+)
+
+// catalogue asks for the catalogue, and gives its rows' keys.
+func (t *try) catalogue(ctx context.Context, getter dwmon.RowGetter) (keys []string, err error) {
+	began, rows := time.Now(), atomic.Int64{}
+	defer t.report(func() TryProgress {
+		return TryProgress{Fetching: t.source.Plugin, Rows: rows.Load(), Took: time.Since(began)}
+	})()
+	limit := cmp.Or(t.source.Timeout, time.Minute)
+	timed, cancel := context.WithTimeout(ctx, limit+patience)
+	defer cancel()
+	_, err = getter.GetRows(timed, dwmon.FetchRequest{
+		RequestID: requestID(), Checker: t.checker, Timeout: limit, MaxRows: maxCatalogueRows, MaxBytes: maxCatalogueBytes,
+	}, func(b *dwmon.Batch) error {
+		at := 0
+		for _, n := range b.Lengths {
+			keys = append(keys, string(b.Keys[at:at+int(n)]))
+			at += int(n)
+		}
+		rows.Store(int64(len(keys)))
+		return nil
+	})
+	return keys, err
 }
 
 // CheckLine says what is wrong with a requirement line.

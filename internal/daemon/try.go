@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/dryrun"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
@@ -90,8 +91,11 @@ func readable(path, checks string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if meant := filepath.Join(checks, strings.TrimSuffix(path, ".dwmon")+".dwmon"); exists(meant) {
-			return &ErrTrial{fmt.Errorf("there is no file %s; did you mean %s?", path, meant)}
+		bare := strings.TrimSuffix(path, checkfile.Ending)
+		for _, meant := range []string{bare + checkfile.Ending, filepath.Join(checks, bare+checkfile.Ending)} {
+			if exists(meant) {
+				return &ErrTrial{fmt.Errorf("there is no file %s; did you mean %s?", path, meant)}
+			}
 		}
 		return &ErrTrial{fmt.Errorf("there is no file %s: name a checker file, such as %s", path, filepath.Join(checks, "new_orders.dwmon"))}
 	case err != nil:

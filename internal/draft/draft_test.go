@@ -217,6 +217,9 @@ func TestInterviews(t *testing.T) {
 		{"no_catalog", []string{"crm", "x.Accounts", "id", "created"}, Answers{
 			Lookback: time.Hour, Every: 10 * time.Minute, Hours: "0-23", Days: "every", Expect: "3..", Owner: "crm", Description: "new accounts",
 		}},
+		{"no_catalog_own_query", []string{"crm", "query", "accounts?fields=id,created", ""}, Answers{
+			Lookback: time.Hour, Every: 10 * time.Minute, Hours: "0-23", Days: "every", Expect: "3..", Owner: "crm", Description: "new accounts",
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -137,6 +137,8 @@ func notEmpty(answer string) error {
 // ownQuery is what somebody answers who writes the query himself.
 const ownQuery = "query"
 
+const queryQuestion = "Query with the columns dwmon_unique_key and dwmon_timestamp"
+
 func (i *interview) query() error {
 	if i.a.Query != "" {
 		i.draft.Query = i.a.Query
@@ -157,7 +159,7 @@ func (i *interview) query() error {
 	case err != nil:
 		return err
 	case own:
-		i.draft.Query, err = i.w.Ask.Lines(i.ctx, "Query with the columns dwmon_unique_key and dwmon_timestamp")
+		i.draft.Query, err = i.w.Ask.Lines(i.ctx, queryQuestion)
 		return err
 	}
 	key, err := i.key(t)
@@ -185,10 +187,20 @@ func (i *interview) withoutCatalog(getter string, cause error) (err error) {
 	if i.w.Ask != nil {
 		i.w.Ask.Say("The tables of the source cannot be listed: %v", cause)
 	}
+	if i.a.Table == "" {
+		// A row getter that lists no tables may have none, and a language of its own.
+		if i.a.Table, err = i.w.Ask.Text(i.ctx, "Table (or "+ownQuery+" to write the query yourself)", "", notEmpty); err != nil {
+			return err
+		}
+		if i.a.Table == ownQuery {
+			i.draft.Query, err = i.w.Ask.Lines(i.ctx, queryQuestion)
+			return err
+		}
+	}
 	for _, q := range []struct {
 		to       *string
 		question string
-	}{{&i.a.Table, "Table"}, {&i.a.Key, "Column that tells the rows apart (or several, with commas)"}, {&i.a.Time, "Column with the time of a row"}} {
+	}{{&i.a.Key, "Column that tells the rows apart (or several, with commas)"}, {&i.a.Time, "Column with the time of a row"}} {
 		if *q.to == "" {
 			if *q.to, err = i.w.Ask.Text(i.ctx, q.question, "", notEmpty); err != nil {
 				return err
