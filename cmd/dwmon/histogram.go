@@ -58,8 +58,9 @@ out, and notes on standard error say so.`,
 			for _, note := range h.Notes {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
 			}
-			printHistogram(cmd.OutOrStdout(), h, *numbers)
-			return nil
+			p := &page{out: cmd.OutOrStdout()}
+			printHistogram(p, h, *numbers)
+			return p.err
 		})
 	}
 	return cmd

@@ -69,3 +69,13 @@ pulse
 		}
 	}
 }
+
+func TestShellWord(t *testing.T) {
+	for text, want := range map[string]string{
+		"billing/new_invoices": "billing/new_invoices", "night batch": "'night batch'", "": "''", "a'b": `'a'\''b'`, "a$b": "'a$b'", "größe": "'größe'",
+	} {
+		if got := shellWord(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"strings"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -18,8 +18,31 @@ import (
 
 // colours says whether a stream is a terminal that wants them.
 func colours(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := fileOf(w)
 	return ok && os.Getenv("NO_COLOR") == "" && isatty.IsTerminal(f.Fd())
+}
+
+// page is a stream for texts of many pieces. It keeps the first error, so that a disk
+// that is full does not go unnoticed, and drops what comes behind it.
+type page struct {
+	out io.Writer
+	err error
+}
+
+func (p *page) Write(b []byte) (n int, err error) {
+	if p.err == nil {
+		n, p.err = p.out.Write(b)
+	}
+	return n, p.err
+}
+
+// fileOf is the file behind a stream.
+func fileOf(w io.Writer) (*os.File, bool) {
+	if p, ok := w.(*page); ok {
+		w = p.out
+	}
+	f, ok := w.(*os.File)
+	return f, ok
 }
 
 // jsonLines writes objects one below another.

@@ -111,7 +111,10 @@ func showTried(cmd *cobra.Command, t *daemon.Tried, object bool) error {
 	} else {
 		fmt.Fprint(cmd.ErrOrStderr(), dwmon.FileFaults(t.Faults).Text())
 		if !dwmon.AnyError(t.Faults) || t.Plugin != "" {
-			printTried(cmd.OutOrStdout(), t)
+			p := &page{out: cmd.OutOrStdout()}
+			if printTried(p, t); p.err != nil {
+				return p.err
+			}
 		}
 	}
 	if t.Failed() {
@@ -243,7 +246,7 @@ func printTryRows(out io.Writer, r *dryrun.Report, zone *time.Location) {
 		}
 		t.row(notes, key, strings.Replace(row.Time, "T", " ", 1), row.LocalTime, rowAge(row.Age))
 	}
-	_ = t.print() // the stream has gone
+	_ = t.print() // out knows of its errors
 	if more := r.Rows - int64(len(r.FirstRows)); more > 0 {
 		fmt.Fprintf(out, "… and %s more\n", words.Number(more))
 	}
