@@ -384,7 +384,7 @@ func TestNamesOfTheConfigurationAreLookedUp(t *testing.T) {
 	for _, d := range found {
 		codes = append(codes, fmt.Sprintf("%d:%d %s", d.Range.Start.Line, d.Range.Start.Character, d.Code))
 	}
-	equal(t, "names that there are not", codes, "12:15 "+dwmon.CodeUnknownCalendar, "13:16 "+dwmon.CodeUnknownHandler)
+	equal(t, "names that there are not", codes, "13:15 "+dwmon.CodeUnknownCalendar, "14:16 "+dwmon.CodeUnknownHandler)
 	equal(t, "a name that no checker may have", texts(c.open(uri("checks/..b.dwmon"), good)),
 		"0:0-0:1 the name ..b holds \"..\" | rename the file")
 	c.shutDown()
@@ -410,7 +410,7 @@ func TestFaultsOfUnitTestsAreShown(t *testing.T) {
 			{File: "b.dwmon", Line: 1, Column: 1, Severity: dwmon.SeverityError, Message: "about the checker"},
 		}
 	}})
-	equal(t, "its own faults only", texts(c.open("file:///x/a.dwmontest.yaml", "tests: []")), "0:7-0:9 about tests: []")
+	equal(t, "its own faults only", texts(c.open("file:///x/a.dwmontest.yaml", "tests: []")), "0:7-0:8 about tests: []")
 	c.shutDown()
 }
 
