@@ -56,7 +56,6 @@ prints the result, and faults go to standard error.`,
 	flags.BoolVar(&v.DryRun, "dry-run", false, "with --fix: name the files that would change, and change none")
 	flags.BoolVar(&v.diff, "diff", false, "with --fix: show what would change, and change nothing")
 	flags.StringVar(&v.StdinName, "stdin-name", "<stdin>", "what the standard input is called in messages")
-	cmd.MarkFlagsMutuallyExclusive("json", "format")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := v.settle(args); err != nil {
 			return &usageError{err, cmd.CommandPath() + " --help"}
@@ -71,6 +70,9 @@ prints the result, and faults go to standard error.`,
 func (v *validation) settle(args []string) error {
 	v.Paths = args
 	if v.json {
+		if v.format != "text" && v.format != "json" {
+			return errors.New("--json is --format json, and stands beside no other format")
+		}
 		v.format = "json"
 	}
 	if !slices.Contains(faultFormats, v.format) {
@@ -127,8 +129,11 @@ func (v *validation) print(cmd *cobra.Command, found *daemon.Validation, faults 
 		}
 		out = cmd.ErrOrStderr()
 	}
-	if filter || v.format != "text" {
+	switch {
+	case filter, v.format != "text":
 		aside = cmd.ErrOrStderr()
+	case v.diff: // fit for patch
+		out = cmd.ErrOrStderr()
 	}
 	if err := v.printChanges(aside, found.Changes); err != nil {
 		return err

@@ -27,6 +27,7 @@ func TestFix(t *testing.T) {
 
 		{"a range that may go over midnight stays", "CHECKHOURS9-5" + rest, ""},
 		{"bounds the wrong way round may be anything", "CHECKHOURS0-23 CHECKMINUTES0-59 WEEKDAYS MINNUM5 MAXNUM1 LOOKBACKSECONDS60", ""},
+		{"a slip from two tokens", "CHECKHOURS0-23 CHECKMINUTES0-59 WEEKENDS WEEKDAYS MIXNUM5 LOOKBACKSECONDS60", ""},
 		{"a word that is no token", "CHECKHOURS0-23 EVERYDAY" + rest, ""},
 		{"one that can be mended beside one that cannot", "CHECKHOUR0-23 EVERYDAY" + rest, ""},
 	} {

@@ -248,9 +248,17 @@ func (l *lineReader) unknown(text string) {
 		hint = "a token holds no white space, such as CHECKHOURS0-23"
 	}
 	f := l.fault("unknown token "+word(text), hint)
-	if near && dwmon.Distance(strings.ToUpper(text), name+rest) <= 1 {
+	if near && only(strings.TrimSuffix(strings.ToUpper(text), rest), name) {
 		replace(f, text, name+rest)
 	}
+}
+
+// only says that a misspelt name is one slip from a token's, and from no other's:
+// MIXNUM may be either of two.
+func only(misspelt, name string) bool {
+	return !slices.ContainsFunc(tokenNames, func(other string) bool {
+		return (dwmon.Distance(misspelt, other) <= 1) != (other == name)
+	})
 }
 
 // nearestToken gives the token's name that is nearest to the beginning of text,

@@ -184,7 +184,7 @@ func unknownAllowed(c *dwmon.Checker, lines []string) (faults []dwmon.FileFault)
 			if slices.Contains(codes, code) {
 				continue
 			}
-			hint := "codes of warnings stand in brackets behind their messages"
+			hint := "`dwmon validate --format editor` shows the codes of warnings"
 			if near, ok := dwmon.Nearest(code, codes); ok {
 				hint = "did you mean " + near + "?"
 			}

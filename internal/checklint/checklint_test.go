@@ -60,13 +60,13 @@ func TestLines(t *testing.T) {
 		{"a look into one hour of the day", "CHECKHOURS9 CHECKMINUTES0 WEEKDAYS MAXNUM0 LOOKBACKSECONDS3600", nil},
 		{
 			"a second short of the step", every + "MINNUM5 LOOKBACKSECONDS59",
-			[]string{"4:59 windows-apart: checked every 1 minute, but 59 seconds are counted: rows of the 1 second between are counted by no check"},
+			[]string{"4:59 windows-apart: checked every minute, but 59 seconds are counted: rows of the 1 second between are counted by no check"},
 		},
 		{"half of the step may be meant", every + "MINNUM5 LOOKBACKSECONDS30", nil},
 		{"an hour short of a day may be meant", "CHECKHOURS9 CHECKMINUTES0 WEEKDAYS WEEKENDS MINNUM1 LOOKBACKSECONDS82800", nil},
 		{
 			"a second more than the step", every + "MAXNUM5 LOOKBACKSECONDS61",
-			[]string{"4:59 windows-overlap: checked every 1 minute, but 61 seconds are counted: rows of 1 second are counted by two checks"},
+			[]string{"4:59 windows-overlap: checked every minute, but 61 seconds are counted: rows of 1 second are counted by two checks"},
 		},
 		{"the same does no harm to a lower bound", every + "MINNUM5 LOOKBACKSECONDS61", nil},
 		{
@@ -151,11 +151,11 @@ func TestLimit(t *testing.T) {
 		{"newest first, and enough of them", columns + "ORDER BY ts DESC LIMIT 50", "MINNUM5 MAXNUM20 LOOKBACKSECONDS180", "", full[3:], nil},
 		{
 			"in no order", columns + "\nLIMIT 50", "MINNUM5 LOOKBACKSECONDS180", "", nil,
-			[]string{"3:1 limit-order: the query has a LIMIT but does not give the newest rows first: which rows the LIMIT leaves out is left to chance, or it is the new ones"},
+			[]string{"3:1 limit-order: the query has a LIMIT but does not give the newest rows first, and so may leave the new ones out"},
 		},
 		{
 			"oldest first", columns + "ORDER BY ts LIMIT 50", "MINNUM5 LOOKBACKSECONDS180", "", nil,
-			[]string{"2:73 limit-order: the query has a LIMIT but does not give the newest rows first: which rows the LIMIT leaves out is left to chance, or it is the new ones"},
+			[]string{"2:73 limit-order: the query has a LIMIT but does not give the newest rows first, and so may leave the new ones out"},
 		},
 		{"oldest first without a LIMIT", columns + "ORDER BY ts", "MINNUM5 LOOKBACKSECONDS180", "", nil, nil},
 		{"what is no SQL", "GET /orders LIMIT 5", "MINNUM50 LOOKBACKSECONDS60", "", nil, nil},
@@ -195,16 +195,19 @@ func TestOptions(t *testing.T) {
 	}{
 		{"nothing is known, nothing is said", "handlers: [pager]\ngrace: 5m", checklint.Surroundings{}, nil},
 		{
-			"a handler that there is not", "owner: a\nhandlers: [log, pagerr]", checklint.Surroundings{Handlers: []string{"log", "pager"}},
+			"a handler that there is not", "owner: a\nhandlers: [log, pagerr]",
+			checklint.Surroundings{Handlers: []string{"log", "pager"}},
 			[]string{"9:17 unknown-handler: no handler is named pagerr"},
 		},
 		{
-			"in a list of lines", "handlers:\n  - log\n  - mail", checklint.Surroundings{Handlers: []string{"log"}},
+			"in a list of lines", "handlers:\n  - log\n  - mail",
+			checklint.Surroundings{Handlers: []string{"log"}},
 			[]string{"10:5 unknown-handler: no handler is named mail"},
 		},
 		{"nobody is told", "handlers: []", checklint.Surroundings{Handlers: []string{}}, nil},
 		{
-			"what is required", "owner: billing\nlabels: {team: a}", checklint.Surroundings{Require: []string{"owner", "runbook", "label.team", "label.tier", "timezone"}},
+			"what is required", "owner: billing\nlabels: {team: a}",
+			checklint.Surroundings{Require: []string{"owner", "runbook", "label.team", "label.tier", "timezone"}},
 			[]string{
 				"7:1 policy: OPTIONS names no runbook, and `policy` in dwmon.yaml requires it",
 				"7:1 policy: OPTIONS has no label tier, and `policy` in dwmon.yaml requires it",
@@ -212,15 +215,18 @@ func TestOptions(t *testing.T) {
 			},
 		},
 		{
-			"rows that are purged too early", "", checklint.Surroundings{Keep: 2 * time.Minute},
+			"rows that are purged too early", "",
+			checklint.Surroundings{Keep: 2 * time.Minute},
 			[]string{"4:59 lookback-over-keep: the look-back is 3 minutes, but the purger keeps rows for 2m only: each purge is cut short and reported"},
 		},
 		{
-			"verdicts that come days late", "owner: a\ngrace: 2d", checklint.Surroundings{},
+			"verdicts that come days late", "owner: a\ngrace: 2d",
+			checklint.Surroundings{},
 			[]string{"9:1 long-grace: every minute is judged 2d after it has passed: grace delays all verdicts"},
 		},
 		{
-			"a source that nobody serves", "", checklint.Surroundings{Unserved: "no row getter serves SOURCE AWS"},
+			"a source that nobody serves", "",
+			checklint.Surroundings{Unserved: "no row getter serves SOURCE AWS"},
 			[]string{"6:1 unserved-source: no row getter serves SOURCE AWS"},
 		},
 		{"where nothing is checked", "enabled: false", checklint.Surroundings{Unserved: "no row getter serves SOURCE AWS"}, nil},
@@ -229,7 +235,8 @@ func TestOptions(t *testing.T) {
 		},
 		{"an error cannot be", "# dwmon: allow policy", checklint.Surroundings{Require: []string{"owner"}}, []string{"7:1 policy: OPTIONS names no owner, and `policy` in dwmon.yaml requires it"}},
 		{
-			"a rule that there is not", "# dwmon: allow long-grac\ngrace: 2d", checklint.Surroundings{},
+			"a rule that there is not", "# dwmon: allow long-grac\ngrace: 2d",
+			checklint.Surroundings{},
 			[]string{"8:16 allows-unknown-rule: there is no rule long-grac that could be allowed", "9:1 long-grace: every minute is judged 2d after it has passed: grace delays all verdicts"},
 		},
 	} {

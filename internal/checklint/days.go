@@ -70,9 +70,6 @@ func clockChanges(zone *time.Location, from, until int64) (changes []clockChange
 	}
 }
 
-// clock is a minute of a day as people write it.
-func clock(minute int) string { return fmt.Sprintf("%02d:%02d", minute/60, minute%60) }
-
 // skipsAndRepeats reports a line all of whose minutes of a day do not exist, or come
 // twice, because the clocks change.
 func (l *linter) skipsAndRepeats(r *dwmon.Requirement, zone *time.Location, changes []clockChange) bool {

@@ -15,7 +15,7 @@ func (l *linter) limit() {
 	at := l.limitPlace()
 	rows, ok := dwmon.RowLimit(l.c.Query)
 	if ok && !dwmon.NewestFirst(l.c.Query) {
-		l.report(at, dwmon.CodeLimitOrder, "the query has a LIMIT but does not give the newest rows first: which rows the LIMIT leaves out is left to chance, or it is the new ones",
+		l.report(at, dwmon.CodeLimitOrder, "the query has a LIMIT but does not give the newest rows first, and so may leave the new ones out",
 			"order by the timestamp: ORDER BY dwmon_timestamp DESC")
 	}
 	if !ok || !l.tooSmall(rows, at) {

@@ -3,6 +3,7 @@ package checklint
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 )
@@ -20,11 +21,11 @@ func (l *linter) windows() {
 		switch {
 		case nearly(gap, step):
 			l.report(l.token(r, "LOOKBACKSECONDS"), dwmon.CodeWindowsApart,
-				fmt.Sprintf("checked every %s, but %s are counted: rows of the %s between are counted by no check", length(step), length(r.Lookback), length(gap)),
+				fmt.Sprintf("checked every %s, but %s are counted: rows of the %s between are counted by no check", rhythm(step), length(r.Lookback), length(gap)),
 				fmt.Sprintf("write LOOKBACKSECONDS%d HALFOPEN to count each row once", step))
 		case nearly(-gap, step) && r.Max.Set:
 			l.report(l.token(r, "LOOKBACKSECONDS"), dwmon.CodeWindowsOverlap,
-				fmt.Sprintf("checked every %s, but %s are counted: rows of %s are counted by two checks", length(step), length(r.Lookback), length(-gap)),
+				fmt.Sprintf("checked every %s, but %s are counted: rows of %s are counted by two checks", rhythm(step), length(r.Lookback), length(-gap)),
 				fmt.Sprintf("write LOOKBACKSECONDS%d HALFOPEN to count each row once", step))
 		case gap == 0 && !r.HalfOpen && exact(r):
 			l.report(l.token(r, "LOOKBACKSECONDS"), dwmon.CodeWindowEdges,
@@ -32,7 +33,7 @@ func (l *linter) windows() {
 				"add HALFOPEN to count it")
 		case none(r) && gap > 0 && step <= 3600 && !l.watched(r):
 			l.report(l.token(r, "MAXNUM"), dwmon.CodeUnwatchedSpans,
-				fmt.Sprintf("no row at all is allowed, but of every %s only %s are looked at", length(step), length(r.Lookback)),
+				fmt.Sprintf("no row at all is allowed, but of every %s only %s are looked at", rhythm(step), length(r.Lookback)),
 				fmt.Sprintf("write LOOKBACKSECONDS%d HALFOPEN to see every row", step))
 		}
 	}
@@ -55,6 +56,9 @@ func (l *linter) watched(r *dwmon.Requirement) bool {
 	}
 	return false
 }
+
+// rhythm is a number of seconds in words behind "every".
+func rhythm(seconds int64) string { return strings.TrimPrefix(length(seconds), "1 ") }
 
 // length is a number of seconds in words.
 func length(seconds int64) string {

@@ -94,6 +94,9 @@ func describe(c *Config) string {
 	if c.Purger != nil {
 		fmt.Fprintf(&b, "purger %s %s\n", c.Purger.Plugin, []byte(c.Purger.Settings))
 	}
+	if len(c.Policy.Require) > 0 {
+		fmt.Fprintf(&b, "policy requires %v\n", c.Policy.Require)
+	}
 	if h := c.Heartbeat; h != nil {
 		fmt.Fprintf(&b, "heartbeat %s %s every %s, at most %s\n", h.Method, string(h.URL), h.Every, h.Timeout)
 	}

@@ -147,7 +147,8 @@ func (l *Linter) unserved(ctx context.Context, c *dwmon.Checker) string {
 		return "" // without a configuration only URLs say who must serve them
 	}
 	source, _, err := l.wiring.source(c)
-	if errors.Is(err, errUnheard) && !l.asked {
+	p := l.wiring.plugin(source.Plugin)
+	if unheard := errors.Is(err, errUnheard) || p != nil && p.Unheard; unheard && !l.asked {
 		l.asked = true
 		l.wiring = l.wire(l.plugins(ctx, false))
 		return l.unserved(ctx, c)
@@ -157,8 +158,6 @@ func (l *Linter) unserved(ctx context.Context, c *dwmon.Checker) string {
 		return ""
 	case err != nil:
 		return err.Error()
-	}
-	switch p := l.wiring.plugin(source.Plugin); {
 	case p == nil:
 		return "SOURCE " + shown(l.o.Config, c) + " is for the plugin " + source.Plugin + ", which is not in " + l.o.Config.Plugins
 	case p.Err == "" && len(p.Kinds) > 0 && !p.Serves(pluginhost.RowGetter):

@@ -69,12 +69,14 @@ func Validate(ctx context.Context, o Options, q ValidateRequest) (*Validation, e
 			return nil, err
 		}
 	}
-	checkers, err := v.read(q)
+	checkers, err := v.read(o, q)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
 	linter := NewLinter(ctx, o, now)
+	// An editor that asks at each save must not start plugins each time.
+	linter.asked = slices.Contains(q.Paths, stdinPath)
 	if o.Config.File != "" {
 		v.Faults = append(v.Faults, linter.calendars.faults()...)
 	}
@@ -99,9 +101,9 @@ func (v *Validation) readStdin(q ValidateRequest) error {
 }
 
 // read parses all files.
-func (v *Validation) read(q ValidateRequest) (checkers []*dwmon.Checker, err error) {
+func (v *Validation) read(o Options, q ValidateRequest) (checkers []*dwmon.Checker, err error) {
 	for _, path := range q.Paths {
-		set, err := v.readPath(path, q)
+		set, err := v.readPath(path, q, o.Config.Checks)
 		if err != nil {
 			return nil, err
 		}
@@ -121,11 +123,14 @@ func (v *Validation) read(q ValidateRequest) (checkers []*dwmon.Checker, err err
 }
 
 // readPath reads a folder of checker files, one file, or the standard input.
-func (v *Validation) readPath(path string, q ValidateRequest) (*checkfile.Set, error) {
+func (v *Validation) readPath(path string, q ValidateRequest, checks string) (*checkfile.Set, error) {
 	if path != stdinPath {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return &checkfile.Set{Files: []checkfile.File{checkerFiles.ReadFile(path, nameOf(path, checks))}}, nil
+		}
 		return readPath(path)
 	}
-	f := checkfile.File{Name: nameOf(q.StdinName), Path: q.StdinName, Settled: true}
+	f := checkfile.File{Name: nameOf(q.StdinName, checks), Path: q.StdinName, Settled: true}
 	f.Checker, f.Faults = checkerFiles.Parse(f.Path, f.Name, v.Stdin)
 	return &checkfile.Set{Files: []checkfile.File{f}}, nil
 }
@@ -149,10 +154,18 @@ func readPath(path string) (*checkfile.Set, error) {
 	return set, nil
 }
 
-// nameOf is a checker's name by its file's alone.
-func nameOf(path string) string {
-	base := filepath.Base(path)
-	return strings.TrimSuffix(base, filepath.Ext(base))
+// nameOf is a checker's name by its file's path: as the database knows it where it is
+// below the folder of checkers, else that of the file alone.
+func nameOf(path, checks string) string {
+	name := filepath.Base(path)
+	if checks != "" {
+		dir, errDir := filepath.Abs(checks)
+		file, errFile := filepath.Abs(path)
+		if rel, err := filepath.Rel(dir, file); errors.Join(errDir, errFile, err) == nil && filepath.IsLocal(rel) {
+			name = filepath.ToSlash(rel)
+		}
+	}
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // fix mends and tidies all files.

@@ -93,8 +93,38 @@ func TestColoursOfTheSampleChecks(t *testing.T) {
 	}
 }
 
+func TestColoursInVim(t *testing.T) {
+	nvim, err := exec.LookPath("nvim")
+	if err != nil {
+		missing(t, "nvim is missing: install neovim")
+	}
+	cmd := exec.CommandContext(t.Context(), nvim, "--headless", "-u", "NONE", "-i", "NONE", "-n", "-c", "luafile testdata/colours.lua", "-c", "qa!")
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH=/nowhere")
+	got, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/faults.dwmon.vim"
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("colours (-want +got):\n%s", diff)
+	}
+}
+
 func TestTheGrammarKnowsEveryTokenAndMarker(t *testing.T) {
 	text, err := os.ReadFile(extension + "/syntaxes/dwmon.tmLanguage.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vim, err := os.ReadFile("../../docs/editors/vim/syntax/dwmon.vim")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +133,8 @@ func TestTheGrammarKnowsEveryTokenAndMarker(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range checkfile.TokenNames() {
-		if !strings.Contains(string(text), name) {
-			t.Errorf("the grammar does not know the token %s", name)
+		if !strings.Contains(string(text), name) || !strings.Contains(string(vim), name) {
+			t.Errorf("a grammar does not know the token %s", name)
 		}
 	}
 	markers, _ := checkfile.Markers()

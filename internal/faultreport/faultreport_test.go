@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -193,4 +194,31 @@ func TestSARIFIsValid(t *testing.T) {
 		}
 		validate(t, drawn)
 	})
+}
+
+// The problem matcher of the documentation understands every line.
+func TestProblemMatcherOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../../docs/validate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`"regexp": (".*"),`).FindSubmatch(text)
+	if m == nil {
+		t.Fatal("docs/validate.md has no problem matcher")
+	}
+	var pattern string
+	if err := json.Unmarshal(m[1], &pattern); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := faultreport.Editor(&b, faults); err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
+		found := regexp.MustCompile(pattern).FindStringSubmatch(line)
+		f := &faults[i]
+		if len(found) != 7 || found[1] != f.File || found[4] != string(f.Severity) || found[6] != f.Rule() {
+			t.Errorf("%s is understood as %q", line, found)
+		}
+	}
 }

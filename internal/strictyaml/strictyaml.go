@@ -342,7 +342,9 @@ func (r *Reader) unknown(key *yaml.Node, what string, fields []Field) {
 	}
 	known := len(r.Faults)
 	r.At(key, "unknown key "+quote(key.Value)+" in "+what, hint)
-	if ok && len(r.Faults) > known && key.Style == 0 && dwmon.Distance(strings.ToLower(key.Value), near) <= 1 {
+	slips := func(name string) bool { return dwmon.Distance(strings.ToLower(key.Value), name) <= 1 }
+	only := ok && slips(near) && !slices.ContainsFunc(names, func(name string) bool { return name != near && slips(name) })
+	if only && len(r.Faults) > known && key.Style == 0 {
 		f := &r.Faults[known]
 		f.Edit = dwmon.TextEdit{Until: f.Column + utf8.RuneCountInString(key.Value), With: near}
 	}
