@@ -65,7 +65,7 @@ func (s *server) checkerFaults(d *document) []dwmon.FileFault {
 		}
 		faults = append(faults, unknownCalendars(d, c, cfg)...)
 	}
-	return append(faults, checklint.Lint(c, around)...)
+	return checklint.Allowed(d.text).Filter(append(faults, checklint.Lint(c, around)...))
 }
 
 // unknownCalendars are those that a checker names and the configuration does not.
@@ -159,6 +159,6 @@ func (d *document) inYAML(offset int) bool {
 	if kindOf(d.uri) != checkerFile {
 		return true
 	}
-	sec := checkfile.NewOutline([]byte(d.text)).At(offset)
+	sec := d.outline().At(offset)
 	return sec != nil && sec.Mark == optionsMark
 }

@@ -397,6 +397,24 @@ func TestWarningsAreThoseOfValidate(t *testing.T) {
 	if len(found) != 1 || found[0].Severity != severityWarning || found[0].Code != dwmon.CodeLimitTooSmall {
 		t.Errorf("%+v", found)
 	}
+	r, _ := json.Marshal(found[0].Range)
+	var actions []codeAction
+	if err := json.Unmarshal(c.ask("textDocument/codeAction", fmt.Sprintf(`{"textDocument": {"uri": "file:///x/a.dwmon"}, "range": %s, "context": {"diagnostics": []}}`, r)), &actions); err != nil {
+		t.Fatal(err)
+	}
+	if len(actions) != 1 || actions[0].IsPreferred {
+		t.Fatalf("%+v", actions)
+	}
+	allowed := apply(newDocument("", 1, text), actions[0].Edit.Changes["file:///x/a.dwmon"])
+	if want := "# a head\n# dwmon: allow limit-too-small\n__QUERY__\n"; !strings.HasPrefix(allowed, want) {
+		t.Errorf("%s is put in: %s", actions[0].Title, allowed)
+	}
+	equal(t, "what is allowed", texts(c.open("file:///x/b.dwmon", allowed)))
+	text = strings.Replace(good, "CHECKMINUTES*/20", "CHECKMINUTES*/25,50", 1)
+	if found := c.open("file:///x/c.dwmon", text); len(found) == 0 {
+		t.Error("the parser's own warnings are not given")
+	}
+	equal(t, "the parser's own warnings", texts(c.open("file:///x/d.dwmon", "# dwmon: allow uneven-step, listed-twice, windows-apart\n"+text)))
 	c.shutDown()
 }
 
