@@ -242,10 +242,11 @@ func optionValues(place yamlPlace, node schema.Node, cfg *config.Config) (all []
 }
 
 // handlerNames are those of the configuration; without a list in it, log.
-func handlerNames(cfg *config.Config) (names []string) {
+func handlerNames(cfg *config.Config) []string {
 	if cfg == nil || cfg.Handlers == nil {
 		return []string{"log"}
 	}
+	names := []string{}
 	for _, h := range cfg.Handlers {
 		names = append(names, h.Name)
 	}

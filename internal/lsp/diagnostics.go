@@ -60,8 +60,8 @@ func (s *server) checkerFaults(d *document) []dwmon.FileFault {
 	around := checklint.Surroundings{Now: s.opts.Now().Unix(), Zone: zone(cfg)}
 	if cfg != nil {
 		around.Require = cfg.Policy.Require
-		for _, h := range cfg.Handlers { // without a list it is not known who is told
-			around.Handlers = append(around.Handlers, h.Name)
+		if cfg.Handlers != nil { // without a list it is not known who is told
+			around.Handlers = handlerNames(cfg)
 		}
 		faults = append(faults, unknownCalendars(d, c, cfg)...)
 	}

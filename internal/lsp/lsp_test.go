@@ -385,6 +385,10 @@ func TestNamesOfTheConfigurationAreLookedUp(t *testing.T) {
 		codes = append(codes, fmt.Sprintf("%d:%d %s", d.Range.Start.Line, d.Range.Start.Character, d.Code))
 	}
 	equal(t, "names that there are not", codes, "13:15 "+dwmon.CodeUnknownCalendar, "14:16 "+dwmon.CodeUnknownHandler)
+	nobody := folder(t, map[string]string{"dwmon.yaml": "handlers: []\n"})
+	if found := c.open(nobody("a.dwmon"), good+"handlers: [log]\n"); len(found) != 1 || found[0].Code != dwmon.CodeUnknownHandler {
+		t.Errorf("a handler where nobody is configured: %+v", found)
+	}
 	equal(t, "a name that no checker may have", texts(c.open(uri("checks/..b.dwmon"), good)),
 		"0:0-0:1 the name ..b holds \"..\" | rename the file")
 	c.shutDown()
