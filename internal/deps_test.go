@@ -100,8 +100,16 @@ var rules = []rule{
 		why: "they give text, and know neither terminals nor where data come from",
 	},
 	{
+		of: []string{"internal/histogram"}, ours: []string{"internal/dwmon"},
+		why: "counting is a rule: timestamps are given to it, wherever they come from",
+	},
+	{
 		of: []string{"internal/notice"}, ours: []string{"internal/dwmon", "internal/words"},
 		why: "what people are told is worded from what is given, so that every notice can be previewed and kept as a golden file",
+	},
+	{
+		of: []string{"internal/dryrun"}, ours: []string{"internal/dwmon", "internal/words"},
+		why: "what a result would be judged as follows from its rows and the rules, without a plugin or a store around them",
 	},
 	{
 		of: []string{"internal/notice"}, direct: []string{"os", "net", "database/sql"},
@@ -138,6 +146,10 @@ var rules = []rule{
 	{
 		of: []string{"plugins/..."}, direct: []string{"proto/...", "google.golang.org/grpc", "github.com/hashicorp/go-plugin/..."},
 		why: "an author never sees the wire, so that it can change",
+	},
+	{
+		of: []string{"internal/draft"}, ours: []string{"internal/dwmon"},
+		why: "what is asked and written of a new checker follows from answers and from what a source says, whoever asks it",
 	},
 	{
 		of: []string{"internal/checktest"}, ours: []string{"internal/dwmon", "internal/strictyaml", "internal/engine", "internal/store/model"},

@@ -31,6 +31,7 @@ func describe(p *Plugin) *pluginv1.DescribeResponse {
 			Sources:         p.Sources,
 			ExtraSchemaJson: p.ExtraSchema,
 			HonoursSince:    p.HonoursSince,
+			CatalogQuery:    p.CatalogQuery,
 		}
 	}
 	if p.CheckHandler != nil {

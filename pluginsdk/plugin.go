@@ -61,6 +61,13 @@ type Plugin struct {
 	// HonoursSince says that the row getter leaves out rows older than
 	// Query.Since.
 	HonoursSince bool
+	// CatalogQuery is a query for the row getter that lists what can be counted in a
+	// source, for people who write a checker (`dwmon new`); empty: there is no such
+	// list. Each key is five fields with tabs between them: schema (empty: the default
+	// one), table, column, the column's type, and "key" where the column is part of
+	// the primary key, "unique" where it alone is unique, else nothing. Columns come in
+	// the order of their table. The times do not matter.
+	CatalogQuery string
 	// Statuses are those that the check handler takes. Empty: Good and Bad.
 	Statuses []Status
 	// DefaultOn says which results the check handler is given unless configured

@@ -652,7 +652,7 @@ func TestHealth(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	p := pluginsdk.Plugin{
-		Name: "all", Version: "1.2.3", Summary: "does it all", Sources: []string{"sqlite"}, HonoursSince: true, MinHostVersion: "0.1.0",
+		Name: "all", Version: "1.2.3", Summary: "does it all", Sources: []string{"sqlite"}, HonoursSince: true, CatalogQuery: "SHOW COLUMNS", MinHostVersion: "0.1.0",
 		RowGetter:    pluginsdk.RowGetterFunc(func(context.Context, pluginsdk.Query, pluginsdk.RowSink) error { return nil }),
 		CheckHandler: &fullHandler{},
 		Purger:       pluginsdk.PurgerFunc(func(context.Context, pluginsdk.PurgeInput) (pluginsdk.Cutoff, error) { return pluginsdk.Keep(), nil }),
@@ -666,7 +666,7 @@ func TestDescribe(t *testing.T) {
 	}
 	want := &pluginv1.DescribeResponse{
 		Name: "all", Version: "1.2.3", Summary: "does it all", Sdk: "pluginsdk-go/" + pluginsdk.Version, MinHostVersion: "0.1.0",
-		RowGetter: &pluginv1.RowGetterInfo{MaxConcurrency: 4, Sources: []string{"sqlite"}, HonoursSince: true},
+		RowGetter: &pluginv1.RowGetterInfo{MaxConcurrency: 4, Sources: []string{"sqlite"}, HonoursSince: true, CatalogQuery: "SHOW COLUMNS"},
 		CheckHandler: &pluginv1.CheckHandlerInfo{
 			Statuses:  []pluginv1.CheckStatus{pluginv1.CheckStatus_CHECK_STATUS_BAD, pluginv1.CheckStatus_CHECK_STATUS_UNKNOWN},
 			DefaultOn: pluginv1.HandleOn_HANDLE_ON_CHANGE, Notices: true,

@@ -97,6 +97,9 @@ func getterPhrases(g *pluginhost.RowGetterDescription) []string {
 	if g.HonoursSince {
 		phrases = append(phrases, "leaves out rows that are too old to matter")
 	}
+	if g.CatalogQuery != "" {
+		phrases = append(phrases, "lists what can be counted, for `dwmon new`")
+	}
 	return append(phrases, concurrency(g.MaxConcurrency))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/notice"
 )
 
@@ -37,7 +38,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	root.SetVersionTemplate("dwmon {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath() + " --help"} })
 	root.AddCommand(
-		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), tryCommand(), unitTestCommand(), statusCommand(), historyCommand(), slowCommand(),
+		daemonCommand(), onceCommand(), demoCommand(), validateCommand(), newCommand(), tryCommand(), unitTestCommand(), explainCommand(), histogramCommand(), statusCommand(), historyCommand(), slowCommand(),
 		deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(), pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
 		versionCommand(), guardCommand(),
 		schemaCommand(), lspCommand(),
@@ -95,10 +96,25 @@ func checkArgs(c *cobra.Command) {
 func unknownCommand(cmd *cobra.Command, name string) error {
 	err := fmt.Errorf("%s has no command %q", cmd.CommandPath(), name)
 	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+	if near := nearest(name, cmd.SuggestionsFor(name)); len(near) > 0 {
 		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
 	}
 	return &usageError{err, cmd.CommandPath() + " --help"}
+}
+
+// nearest leaves of suggestions those that are completions of a name, or fewest
+// letters away from it.
+func nearest(name string, suggested []string) (near []string) {
+	least := len(name)
+	for _, s := range suggested {
+		least = min(least, dwmon.Distance(name, s))
+	}
+	for _, s := range suggested {
+		if strings.HasPrefix(s, name) || dwmon.Distance(name, s) == least {
+			near = append(near, s)
+		}
+	}
+	return near
 }
 
 // settings adds --config and the flags of the settings named to a command.

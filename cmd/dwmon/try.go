@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/dwmon/dwmon/internal/chart"
 	"github.com/dwmon/dwmon/internal/daemon"
-	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/dryrun"
+	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/words"
 )
 
@@ -65,12 +67,7 @@ that the file is bad or that the fetch failed; BAD verdicts do not change it.`,
 			}
 			o.Now = func() time.Time { return at }
 		}
-		opts.Progress = tryLine(cmd.ErrOrStderr())
-		tried, err := daemon.TryFile(cmd.Context(), o, args[0], opts)
-		if err != nil {
-			return aboutPlugin(cmd, err)
-		}
-		return showTried(cmd, tried, *object)
+		return tryFile(cmd, o, args[0], opts, *object)
 	}
 	return cmd
 }
@@ -90,6 +87,21 @@ func checkTry(opts *daemon.TryOptions) error {
 		return fmt.Errorf("--windows %d is not a number from 1 to %d", opts.Windows, mostTryWindows)
 	}
 	return nil
+}
+
+// tryFile tries the checker of a file, and prints what came of it: as an object, or for
+// people. errFault: the file is bad, or the fetch failed, and that is printed.
+func tryFile(cmd *cobra.Command, o daemon.Options, path string, opts daemon.TryOptions, object bool) error {
+	opts.Progress = tryLine(cmd.ErrOrStderr())
+	tried, err := daemon.TryFile(cmd.Context(), o, path, opts)
+	var asked *daemon.ErrTrial
+	switch {
+	case errors.As(err, &asked):
+		return &usageError{err, ""} // it says what to do
+	case err != nil:
+		return aboutPlugin(cmd, err)
+	}
+	return showTried(cmd, tried, object)
 }
 
 // showTried prints what came of a try; errFault where it failed.
@@ -125,7 +137,11 @@ func tryLine(w io.Writer) func(daemon.TryProgress) {
 		case p.Fetching == "":
 			waiting(p.Waiting)
 		case p.Took >= quietFor:
-			fmt.Fprint(w, "\r\x1b[K"+cutCells(progressText(p), max(columnsOf(w)-1, narrowest)))
+			text := progressText(p)
+			if width := columnsOf(w); width > 0 {
+				text = cutCells(text, width-1)
+			}
+			fmt.Fprint(w, "\r\x1b[K"+text)
 		}
 		if p.Fetching == "" && len(p.Waiting) == 0 {
 			fmt.Fprint(w, "\r\x1b[K")
@@ -155,8 +171,11 @@ func printTried(out io.Writer, t *daemon.Tried) {
 	list = append(list, [2]string{"rows", words.Count(r.Rows, "row", "rows") + " " + took})
 	pairs(out, append(list, rowFindings(r, t.Zone)...))
 	printTryRows(out, r, t.Zone)
+	if len(r.Warnings) > 0 {
+		fmt.Fprintln(out)
+	}
 	for i := range r.Warnings {
-		printTryWarning(out, &r.Warnings[i], i == 0)
+		printTryWarning(out, &r.Warnings[i])
 	}
 	for i := range r.Lines {
 		printTryLine(out, &r.Lines[i], t.Zone)
@@ -202,7 +221,7 @@ func rowFindings(r *dryrun.Report, zone *time.Location) [][2]string {
 	}
 	switch {
 	case r.Cut && r.WholeFrom != nil:
-		add("cut", "the source may have more rows; those from %s on are all here", localStamp(*r.WholeFrom, zone))
+		add("cut", "the source may have more rows; those after %s are all here", localStamp(*r.WholeFrom, zone))
 	case r.Cut:
 		add("cut", "the source may have more rows, and any may be missing")
 	}
@@ -263,16 +282,13 @@ func printTryRows(out io.Writer, r *dryrun.Report, zone *time.Location) {
 	}
 }
 
-func printTryWarning(out io.Writer, w *dryrun.Warning, first bool) {
-	if first {
-		fmt.Fprintln(out)
-	}
+func printTryWarning(out io.Writer, w *dryrun.Warning) {
 	width := columnsOf(out)
-	text := "warning: " + w.Message
+	message := "warning: " + w.Message
 	if width > 0 {
-		text = wrapped(text, width)
+		message = wrapped(message, width)
 	}
-	fmt.Fprintln(out, text)
+	fmt.Fprintln(out, message)
 	if w.Hint != "" {
 		fmt.Fprint(out, indented("→ "+w.Hint, width))
 	}
@@ -293,20 +309,46 @@ func printTryLine(out io.Writer, l *dryrun.Line, zone *time.Location) {
 		head = wrapped(head, width)
 	}
 	fmt.Fprintf(out, "\n%s\n", head)
-	for _, row := range tryChart(l, width) {
-		fmt.Fprintln(out, strings.TrimRight("    "+row, " "))
+	if len(l.Windows) > 0 {
+		for _, row := range tryChart(out, l, zone) {
+			fmt.Fprintln(out, strings.Repeat(" ", notedIndent)+row)
+		}
 	}
 	fmt.Fprint(out, indented(verdictText(out, l, zone), width))
 }
 
-// tryChart is a list of the windows.
-func tryChart(l *dryrun.Line, width int) []string {
-	var rows []string
-	for _, w := range l.Windows {
-		rows = append(rows, fmt.Sprintf("%s  %d %s", w.LocalTime, w.Count, w.Status))
+// tryChart draws the counts of the windows with the range that is wanted.
+func tryChart(out io.Writer, l *dryrun.Line, zone *time.Location) []string {
+	width := columnsOf(out)
+	if width == 0 {
+		width = plainWidth
 	}
-	return rows
+	layout := words.MinuteLayout
+	if n := len(l.Windows); n > 1 && l.Windows[n-1].Minute-l.Windows[0].Minute >= int64(n-1)*dailySeconds {
+		layout = "01-02"
+	}
+	points := make([]chart.Point, len(l.Windows))
+	for i, w := range l.Windows {
+		points[i] = chart.Point{Label: time.Unix(w.Minute, 0).In(zone).Format(layout), Count: w.Count, Status: w.Status}
+	}
+	var paint chart.Paint
+	if colours(out) {
+		paint = func(s dwmon.Status, cells string) string { return statusColours[s].Sprint(cells) }
+	}
+	return chart.PaintedBand(points, l.Rule.Min, l.Rule.Max, width-notedIndent, paint)
 }
+
+// statusColours are those of painted.
+var statusColours = map[dwmon.Status]text.Colors{
+	dwmon.Good: {text.FgGreen}, dwmon.Bad: {text.FgRed, text.Bold}, dwmon.Unknown: {text.FgYellow},
+}
+
+// plainWidth is that of charts that go to no terminal. Windows that lie dailySeconds
+// apart, or nearly, are told apart by their days.
+const (
+	plainWidth   = 80
+	dailySeconds = 20 * 3600
+)
 
 // verdictText is the last verdict in words, and when the next is due.
 func verdictText(out io.Writer, l *dryrun.Line, zone *time.Location) string {
@@ -316,8 +358,8 @@ func verdictText(out io.Writer, l *dryrun.Line, zone *time.Location) string {
 		if why := whyText(w.Reason, l); why != "" {
 			text += ", " + why
 		}
-		if bad := notGood(l.Windows); bad != "" {
-			text += "; of the last " + words.Count(int64(len(l.Windows)), "window", "windows") + " " + bad
+		if bad := notGood(l.Windows); bad != "" && len(l.Windows) > 1 {
+			text += fmt.Sprintf("; of the last %d windows %s", len(l.Windows), bad)
 		}
 	}
 	if l.NextDue != nil {
@@ -342,7 +384,7 @@ func whyText(reason dwmon.Reason, l *dryrun.Line) string {
 	}
 }
 
-// notGood counts the windows that are not GOOD; empty where all are.
+// notGood says how many windows are not GOOD; empty where all are.
 func notGood(windows []dryrun.Window) string {
 	many := map[dwmon.Status]int64{}
 	for _, w := range windows {
@@ -351,11 +393,8 @@ func notGood(windows []dryrun.Window) string {
 	var parts []string
 	for _, s := range []dwmon.Status{dwmon.Bad, dwmon.Unknown} {
 		if many[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", many[s], s))
+			parts = append(parts, words.Count(many[s], "was", "were")+" "+s.String())
 		}
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "were " + strings.Join(parts, " and ")
+	return words.And(parts)
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"regexp"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/checktest"
@@ -43,7 +46,14 @@ Exit code 1 says that a test failed or that a file has faults.`,
 		if *lines {
 			printer.lines = newJSONLines(printer.out)
 		}
-		opts.Tell = printer.tell
+		line := unitTestLine(cmd.ErrOrStderr())
+		opts.Progress = line
+		opts.Tell = func(t daemon.UnitTest) error {
+			if line != nil {
+				line("", 0, 0)
+			}
+			return printer.tell(t)
+		}
 		if err := daemon.UnitTests(cmd.Context(), cfg, opts); err != nil {
 			return err
 		}
@@ -57,6 +67,32 @@ Exit code 1 says that a test failed or that a file has faults.`,
 		return printer.end()
 	}
 	return cmd
+}
+
+// unitTestLine shows on a terminal how far a test is that takes long, and takes that
+// away again when all is 0.
+func unitTestLine(w io.Writer) func(name string, done, all int) {
+	f, ok := w.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) {
+		return nil
+	}
+	began, shown := time.Now(), false
+	return func(name string, done, all int) {
+		switch {
+		case all == 0:
+			if shown {
+				fmt.Fprint(w, "\r\x1b[K")
+			}
+			began, shown = time.Now(), false
+		case time.Since(began) > quietFor:
+			shown = true
+			text := fmt.Sprintf("%s: %d %%", name, 100*done/all)
+			if width := columnsOf(w); width > 0 {
+				text = cutCells(text, width-1)
+			}
+			fmt.Fprint(w, "\r\x1b[K"+text)
+		}
+	}
 }
 
 // unitTestPrinter prints tests as they end.

@@ -118,7 +118,7 @@ func (j *jsonChecker) ended() bool {
 		case j.pos == len(j.text):
 			return j.fail(top.at, string(j.text[top.at])+" is not closed", "add "+string(top.close)+" at the end")
 		default:
-			return j.fail(j.pos, "a comma or "+string(top.close)+" is missing before "+j.here(), "")
+			return j.fail(j.pos, "a comma or "+string(top.close)+" is missing before "+j.here(), "separate values by commas, and close [ with ] and { with }")
 		}
 	}
 	if j.peek(); j.pos < len(j.text) {
@@ -150,7 +150,7 @@ func (j *jsonChecker) key() bool {
 	}
 	keys[name] = true
 	if j.peek() != ':' {
-		return j.fail(j.pos, "a colon is missing behind the name "+word(name), "")
+		return j.fail(j.pos, "a colon is missing behind the name "+word(name), `write {"name": value}`)
 	}
 	j.pos++
 	return true
@@ -250,15 +250,15 @@ func (j *jsonChecker) num() bool {
 	whole := j.pos
 	switch {
 	case !digits():
-		return j.fail(begin, "a digit is missing behind -", "")
+		return j.fail(begin, "a digit is missing behind -", "write a number, or put the text in double quotes")
 	case j.text[whole] == '0' && j.pos > whole+1:
 		return j.fail(begin, "a number begins with 0", "JSON numbers have no leading zeros")
 	case accept(".") && !digits():
-		return j.fail(begin, "a digit is missing behind the point of a number", "")
+		return j.fail(begin, "a digit is missing behind the point of a number", "write 1.0, or 1")
 	case accept("eE"):
 		accept("+-")
 		if !digits() {
-			return j.fail(begin, "a digit is missing in the exponent of a number", "")
+			return j.fail(begin, "a digit is missing in the exponent of a number", "write 1e3, or 1000")
 		}
 	}
 	return true
@@ -289,13 +289,14 @@ func (j *jsonChecker) literal() bool {
 	case text != "":
 		return j.fail(j.pos, "unknown word "+word(text), `texts are in double quotes: "`+word(text)+`"`)
 	case rest == "" && len(j.stack) > 0:
-		return j.fail(j.stack[len(j.stack)-1].at, string(j.text[j.stack[len(j.stack)-1].at])+" is not closed", "")
+		top := j.stack[len(j.stack)-1]
+		return j.fail(top.at, string(j.text[top.at])+" is not closed", "add "+string(top.close)+" at the end")
 	case j.foreign():
 		return false
 	case rest == "":
 		return j.fail(j.pos, "a value is missing at the end", "")
 	}
-	return j.fail(j.pos, "a value is missing before "+j.here(), "")
+	return j.fail(j.pos, "a value is missing before "+j.here(), "write one there, such as null")
 }
 
 // foreign reports what other languages have and JSON has not.

@@ -76,7 +76,7 @@ func (o optionsReader) timezone(n *yaml.Node) {
 func (o optionsReader) timestamps(n *yaml.Node) {
 	text, ok := o.r.Text(n, "timestamps")
 	if ok && text != "assumed" {
-		o.r.At(n, fmt.Sprintf("timestamps is %s", word(text)),
+		o.r.At(n, fmt.Sprintf("timestamps is %s: only assumed is known", word(text)),
 			"write assumed where the query gives the current time as timestamp; else remove the key")
 	}
 	o.to.Assumed = text == "assumed"
@@ -90,7 +90,7 @@ func (o optionsReader) keys(n *yaml.Node) {
 		if near, found := dwmon.Nearest(text, known); found {
 			hint = "did you mean " + near + "?"
 		}
-		o.r.At(n, "keys is "+word(text), hint)
+		o.r.At(n, "keys is "+word(text)+", neither shown nor hidden", hint)
 	}
 	o.to.HideKeys = text == "hidden"
 }
@@ -124,7 +124,7 @@ func (o optionsReader) labels(n *yaml.Node) {
 	labels := map[string]string{}
 	for _, e := range o.r.Mapping(n, "labels") {
 		if strings.TrimSpace(e.Name) == "" {
-			o.r.At(e.Key, "a label has no name", "")
+			o.r.At(e.Key, "a label has no name", "write a name before the colon")
 			continue
 		}
 		labels[e.Name], _ = o.r.Text(e.Value, "the label "+word(e.Name))
@@ -137,8 +137,8 @@ func (o optionsReader) alert(n *yaml.Node) {
 }
 
 func (o optionsReader) calendar(n *yaml.Node) {
-	if n.Kind == yaml.SequenceNode {
-		o.to.Calendar = o.r.Words(n, "calendar", "a list of calendars")
+	if n.Kind != yaml.ScalarNode {
+		o.to.Calendar = o.r.Words(n, "calendar", "the name of a calendar or a list of names, such as [de]")
 		return
 	}
 	if name, ok := o.r.Word(n, "calendar"); ok {

@@ -218,6 +218,9 @@ func (l *lineReader) value(name, value string, read func(*lineReader, string) (s
 	}
 	l.mended = ""
 	if message, hint := read(l, value); message != "" {
+		if hint == "" {
+			hint = "write it as in " + samples[name]
+		}
 		if f := l.fault(word(name+value)+": "+message, hint); l.mended != "" {
 			replace(f, name+value, name+l.mended)
 		}
@@ -370,7 +373,7 @@ func (l *lineReader) lookback(value string) (message, hint string) {
 	case n == 0:
 		return "a look-back of no seconds counts nothing", "write at least LOOKBACKSECONDS1"
 	case n > dwmon.MaxLookback:
-		return fmt.Sprintf("a look-back is at most %d seconds (366 days)", dwmon.MaxLookback), ""
+		return fmt.Sprintf("a look-back is at most %d seconds (366 days)", dwmon.MaxLookback), fmt.Sprintf("the longest is LOOKBACKSECONDS%d", dwmon.MaxLookback)
 	}
 	l.req.Lookback = n
 	return "", ""

@@ -117,6 +117,8 @@ func (s *source) marker(i int, open *section) (section, bool) {
 		hint := "put the marker on a line of its own"
 		if rest = strings.TrimSpace(strings.TrimLeft(rest, ":= \t")); rest != "" {
 			hint = "put " + word(rest) + " on the next line"
+		} else { // what follows is no part of the section: one slip is one fault
+			sec.start = s.after(i)
 		}
 		s.at(i, sec.column, mark+" does not stand alone on its line", hint)
 		return sec, true

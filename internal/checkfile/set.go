@@ -3,6 +3,7 @@ package checkfile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
@@ -39,6 +40,9 @@ func (l *lineReader) set(value string, sc scale) (set uint64, message, hint stri
 	for i, item := range strings.Split(value, ",") {
 		add, message, mended := sc.item(item)
 		if message != "" {
+			if mended == "" {
+				return 0, message, sc.remedy(item)
+			}
 			// A range that is backwards may also go over midnight.
 			if mended != "" && (item == "*" || strings.Contains(item, "/")) {
 				l.mended = strings.Replace(value, item, mended, 1)
@@ -46,7 +50,7 @@ func (l *lineReader) set(value string, sc scale) (set uint64, message, hint stri
 			if mended != "" {
 				mended = "did you mean " + word(sc.token+strings.Replace(value, item, mended, 1)) + "?"
 			}
-			if a, b, ok := strings.Cut(item, "-"); ok && mended != "" && sc.size == 24 && value == item {
+			if a, b, ok := strings.Cut(item, "-"); ok && mended != "" && sc.size == 24 && value == item && !strings.Contains(item, "/") {
 				mended += fmt.Sprintf(" Over midnight: %s0-%s,%s-23", sc.token, b, a)
 			}
 			return 0, message, mended
@@ -78,7 +82,8 @@ func (l *lineReader) unevenSteps(value string, sc scale) {
 	}
 	last := (sc.size - 1) / int(n) * int(n)
 	l.warn(dwmon.CodeUnevenStep, fmt.Sprintf("%s: from %s %d to the next %s's %s 0 the step is %d, not %d",
-		word(sc.token+value), sc.unit, last, sc.whole, sc.unit, sc.size-last, n), "")
+		word(sc.token+value), sc.unit, last, sc.whole, sc.unit, sc.size-last, n),
+		fmt.Sprintf("take a step that divides %d, or name the %ss in a list", sc.size, sc.unit))
 }
 
 // item reads one number, range or step; mended is what may be meant by a faulty
@@ -86,6 +91,9 @@ func (l *lineReader) unevenSteps(value string, sc scale) {
 func (sc scale) item(item string) (set uint64, message, mended string) {
 	if step, ok := strings.CutPrefix(item, "*/"); ok {
 		n, message := number(step)
+		if step == "" {
+			message = "*/ has no number"
+		}
 		if message == "" && (n < 1 || n >= int64(sc.size)) {
 			message = fmt.Sprintf("*/n takes n from 1 to %d", sc.size-1)
 		}
@@ -99,15 +107,18 @@ func (sc scale) item(item string) (set uint64, message, mended string) {
 	case item == "*":
 		return 0, "* is no " + sc.unit, every
 	case item == "":
-		return 0, "an entry of the list is empty", ""
+		return 0, emptyEntry, ""
 	}
 	if span, step, ok := strings.Cut(item, "/"); ok {
 		if span == every {
 			return 0, "steps go over the whole " + sc.whole + ", without a range", "*/" + step
 		}
-		return 0, "a range takes no step", ""
+		return sc.stepped(span, step)
 	}
 	from, to, ranged := strings.Cut(item, "-")
+	if ranged && (from == "" || to == "") {
+		return 0, "the range " + item + " has one end only", ""
+	}
 	a, message := sc.one(from)
 	if message != "" {
 		return 0, message, ""
@@ -122,6 +133,48 @@ func (sc scale) item(item string) (set uint64, message, mended string) {
 		return 0, "the range " + item + " is backwards", to + "-" + from
 	}
 	return span(a, b), "", ""
+}
+
+// An entry with nothing in it.
+const (
+	emptyEntry     = "an entry of the list is empty"
+	emptyEntryHint = "remove a comma"
+)
+
+// remedy says how an entry is mended of which nobody can say what it means; "" where
+// the fault says it.
+func (sc scale) remedy(item string) string {
+	switch {
+	case item == "":
+		return emptyEntryHint
+	case item == "*/":
+		return "write */5 for every fifth " + sc.unit
+	case strings.HasPrefix(item, "-") || strings.HasSuffix(item, "-"):
+		return "write both ends, such as " + sc.token + "9-17"
+	}
+	return ""
+}
+
+// stepped reports a step that cron would take, with the list that it means there.
+func (sc scale) stepped(span, step string) (set uint64, message, mended string) {
+	message = "steps go over the whole " + sc.whole + " only, as in */" + step
+	from, to, ranged := strings.Cut(span, "-")
+	a, fault := sc.one(from)
+	b, n := sc.size-1, int64(0)
+	if ranged && fault == "" {
+		b, fault = sc.one(to)
+	}
+	if fault == "" {
+		n, fault = number(step)
+	}
+	if fault != "" || n < 1 || n >= int64(sc.size) || a > b {
+		return 0, message, ""
+	}
+	var list []string
+	for ; a <= b; a += int(n) {
+		list = append(list, strconv.Itoa(a))
+	}
+	return 0, message, strings.Join(list, ",")
 }
 
 func (sc scale) one(text string) (n int, message string) {
@@ -149,7 +202,7 @@ func (l *lineReader) days(value string) (message, hint string) {
 		a, b := slices.Index(dwmon.DayNames[:], from), slices.Index(dwmon.DayNames[:], to)
 		switch {
 		case item == "":
-			return "an entry of the list is empty", ""
+			return emptyEntry, emptyEntryHint
 		case a < 0:
 			return l.dayFault(value, from)
 		case b < 0:

@@ -26,6 +26,8 @@ type Suite struct {
 	File    string
 	Checker *dwmon.Checker
 	Tests   []Test
+	// Progress is told now and then how many of a test's passes are done; nil: nobody.
+	Progress func(t *Test, done, all int)
 }
 
 // Test is one test, every time in it resolved. Times are microseconds since the

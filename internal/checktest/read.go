@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
@@ -203,7 +204,7 @@ func (d *document) test(n *yaml.Node) *Test {
 	}
 	known := len(d.r.Faults)
 	seen := d.r.Fields(n, "a test", []strictyaml.Field{
-		{Name: "name", Read: func(n *yaml.Node) { t.Name, _ = d.r.Word(n, "name") }},
+		{Name: "name", Read: func(n *yaml.Node) { d.name(t, n) }},
 		{Name: "start", Read: func(n *yaml.Node) { d.start(t, n) }},
 		{Name: "end", Read: func(n *yaml.Node) { end = n }},
 		{Name: "closed_days", Read: func(n *yaml.Node) { d.closedDays(n, closed) }},
@@ -230,6 +231,14 @@ func (d *document) test(n *yaml.Node) *Test {
 	}
 	d.end(t, end, n)
 	return t
+}
+
+// name is shown on terminals.
+func (d *document) name(t *Test, n *yaml.Node) {
+	if t.Name, _ = d.r.Word(n, "name"); strings.ContainsFunc(t.Name, unicode.IsControl) {
+		d.r.At(n, "name holds a line break, a tab or the like", "write one line")
+		t.Name = ""
+	}
 }
 
 func (d *document) start(t *Test, n *yaml.Node) {

@@ -49,9 +49,13 @@ func (s *Suite) live(ctx context.Context, t *Test) (*life, error) {
 	}
 	job := &engine.Job{Checker: &checker, Getter: getter, Alert: t.alert, Closed: t.closed, Source: engine.Source{Key: "test"}}
 	l := &life{suite: s, test: t}
-	for _, now := range t.passes() {
+	passes := t.passes()
+	for n, now := range passes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if s.Progress != nil && n%256 == 255 {
+			s.Progress(t, n, len(passes))
 		}
 		getter.now = now
 		report := e.Pass(ctx, job, time.UnixMicro(now), true)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/dwmon/dwmon/internal/pluginhost"
@@ -17,6 +18,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		pluginhost.GuardMain()
 		return
+	}
+	if strings.HasSuffix(os.Args[0], "dwmon-plugin-"+fakeName) {
+		serveFake()
 	}
 	os.Exit(testdb.Wrap(built{m}).Run())
 }

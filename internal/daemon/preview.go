@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/alerting"
-	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/notice"
@@ -164,37 +163,15 @@ func (p *previewer) doubt() {
 
 // findChecker reads the file as it stands, else takes the text in use.
 func (p *previewer) findChecker(name string) (*dwmon.Checker, error) {
-	var names []string
-	if set, err := readPath(p.cfg.Checks); err == nil {
-		for _, f := range set.Files {
-			switch {
-			case f.Name != name:
-				names = append(names, f.Name)
-			case f.Checker == nil:
-				return nil, dwmon.FileFaults(f.Faults)
-			default:
-				return f.Checker, nil
-			}
-		}
+	found, err := checkerNamed(p.ctx, p.cfg, p.r, name)
+	var none *ErrNoChecker
+	if errors.As(err, &none) {
+		return nil, &ErrPreview{err}
 	}
-	if p.r != nil {
-		texts, err := p.r.Texts(p.ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range texts {
-			if t.Name != name {
-				names = append(names, t.Name)
-			} else if c, _ := checkfile.Parse(t.File, t.Name, t.Text); c != nil {
-				p.note("its file is not in %s: this is its last good text", p.cfg.Checks)
-				return c, nil
-			}
-		}
+	if found.away {
+		p.note("its file is not in %s: this is its last good text", p.cfg.Checks)
 	}
-	if meant, ok := dwmon.Nearest(name, names); ok {
-		return nil, &ErrPreview{fmt.Errorf("there is no checker %s in %s or in the database; did you mean %s?", name, p.cfg.Checks, meant)}
-	}
-	return nil, &ErrPreview{fmt.Errorf("there is no checker %s in %s or in the database", name, p.cfg.Checks)}
+	return found.checker, err
 }
 
 // template is the checker's over the handler's; nil for none.

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dwmon/dwmon/internal/dryrun"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
 	"github.com/dwmon/dwmon/internal/pluginhost"
-	"github.com/dwmon/dwmon/internal/dryrun"
 )
 
 // TryOptions are what Try is told beside Options.
@@ -46,8 +46,8 @@ type Tried struct {
 	// fetched.
 	Faults   []dwmon.FileFault `json:"faults"`
 	TimeZone string            `json:"time_zone"`
-	// NowEpoch is the start of the fetch.
-	NowEpoch json.Number `json:"now_epoch"`
+	// NowEpoch is the start of the fetch; nil where there was none.
+	NowEpoch *json.Number `json:"now_epoch"`
 	// Source is without a password; Plugin and Version are who serves it.
 	Source  string `json:"source"`
 	Plugin  string `json:"plugin"`
@@ -59,7 +59,7 @@ type Tried struct {
 	// Failure is why there is no Result, and RowsBefore what had come until then.
 	Failure    *pluginhost.Failure `json:"failure"`
 	RowsBefore int64               `json:"rows_before_failure"`
-	Result     *dryrun.Report       `json:"result"`
+	Result     *dryrun.Report      `json:"result"`
 
 	// Zone is that of the checker.
 	Zone *time.Location `json:"-"`
@@ -105,21 +105,6 @@ func readable(path, checks string) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// nameBelow is the name that a checker file has in a folder of checkers; empty where it
-// does not lie in there.
-func nameBelow(checks, path string) string {
-	folder, err := filepath.Abs(checks)
-	file, err2 := filepath.Abs(path)
-	if err != nil || err2 != nil || checks == "" {
-		return ""
-	}
-	name, err := filepath.Rel(folder, file)
-	if err != nil || !filepath.IsLocal(name) {
-		return ""
-	}
-	return filepath.ToSlash(strings.TrimSuffix(name, filepath.Ext(name)))
 }
 
 // TryChecker asks for a checker's rows once, the way that a pass does, and judges its
@@ -263,7 +248,8 @@ func (t *try) fetch(ctx context.Context, seen *pluginhost.Inspection, settings [
 // question is what the rows are asked. The fetch begins when it is put.
 func (t *try) question() dryrun.Question {
 	now := t.o.now()
-	t.out.NowEpoch = dwmon.Seconds(now.UnixMicro())
+	started := now.UnixMicro()
+	t.out.NowEpoch = epoch(&started)
 	calendars := newCalendars(t.o.Config.Calendars, slog.New(slog.DiscardHandler))
 	calendars.refresh(now)
 	closed, faults := calendars.closed(t.checker.Options.Calendar)

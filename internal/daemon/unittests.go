@@ -26,6 +26,8 @@ type UnitTestOptions struct {
 	// Tell is told of every file that cannot be run and of every test that was, in
 	// order. An error of it ends the run.
 	Tell func(UnitTest) error
+	// Progress is told now and then how many passes of a test are done; nil: nobody.
+	Progress func(name string, done, all int)
 }
 
 // UnitTest is what became of one test, or of a file that cannot be run.
@@ -103,6 +105,9 @@ func unitTestFile(ctx context.Context, cfg *config.Config, file string, o UnitTe
 	suite, faults := checktest.Read(file, text, find, checktest.Defaults{Zone: cfg.Timezone, CatchUp: cfg.CatchUp, Alert: cfg.Alert})
 	if suite == nil {
 		return o.Tell(UnitTest{File: file, Faults: faults})
+	}
+	if o.Progress != nil {
+		suite.Progress = func(t *checktest.Test, done, all int) { o.Progress(t.Name, done, all) }
 	}
 	for i := range suite.Tests {
 		t := &suite.Tests[i]

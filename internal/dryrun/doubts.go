@@ -13,11 +13,12 @@ import (
 func (in *Intake) doubts(r *Report, j *judge, summary dwmon.FetchSummary, ended time.Time) []Warning {
 	d := doubter{in: in, r: r, judge: j, list: []Warning{}}
 	d.rows()
-	d.timestamps()
+	d.timestamps(summary)
 	d.clock(summary, ended)
 	d.keys()
 	d.order()
 	d.reach()
+	d.before()
 	d.lines()
 	for _, text := range summary.Warnings {
 		d.warn(WarnPlugin, "", "the row getter says: %s", text)
@@ -59,7 +60,7 @@ func (d *doubter) rows() {
 const steady = time.Minute
 
 // timestamps looks at the times as a whole.
-func (d *doubter) timestamps() {
+func (d *doubter) timestamps(summary dwmon.FetchSummary) {
 	t := &d.in.tally
 	if !d.counted() {
 		return
@@ -76,16 +77,15 @@ func (d *doubter) timestamps() {
 		d.warn(WarnConstant, "where the query gives the present time, say `timestamps: assumed` in OPTIONS: outages are then not mistaken for low counts",
 			"all rows bear one and the same timestamp, %s", rfc3339(t.Newest))
 	}
-	d.zone()
+	d.zone(dwmon.Reach(d.in.q.Now.UnixMicro(), nil, summary.DataAsOf))
 }
 
 // aheadAtMost is how far a row may lie ahead of the clock without being spoken of.
 const aheadAtMost = time.Minute
 
-// zone looks at the age of the newest row.
-func (d *doubter) zone() {
-	newest := d.in.tally.Newest
-	age := d.in.q.Now.Sub(time.UnixMicro(newest))
+// zone looks at how old the newest row was when the source's data end.
+func (d *doubter) zone(reach int64) {
+	age := time.Duration(reach-d.in.tally.Newest) * time.Microsecond
 	shift := dwmon.NearZoneShift(age)
 	const hint = "if the source is not just quiet, its times are of another zone than was assumed: say which with `timezone` under `sources` in dwmon.yaml, or give times with their zone"
 	switch {
@@ -182,8 +182,29 @@ func (d *doubter) reach() {
 		d.warn(WarnLimit, hint, "the result is cut after %s and reaches back %s only; the longest look-back is %s",
 			words.Count(t.Rows, "row", "rows"), about(back), exactly(longest))
 	case !d.r.Cut && d.r.RowLimit != nil && known && span < longest && needed > *d.r.RowLimit:
-		d.warn(WarnLimit, enough(needed), "rows come at a rate of about %d in the longest look-back, %s: more than LIMIT %d lets through",
+		d.warn(WarnLimit, enough(needed), "at the rate of these rows, about %d come within the longest look-back, %s: more than LIMIT %d lets through",
 			needed, exactly(longest), *d.r.RowLimit)
+	}
+}
+
+// before looks at windows that are low because they begin before the oldest row. Where
+// the query itself leaves older rows out, nothing can be told from that.
+func (d *doubter) before() {
+	if !d.counted() || d.r.Cut || d.in.tally.Oldest >= d.judge.until*1e6 {
+		return
+	}
+	low := int64(0)
+	for i := range d.r.Lines {
+		l := &d.r.Lines[i]
+		for _, w := range l.Windows {
+			if w.Reason == dwmon.Low && l.Rule.Window(w.Minute).From < d.in.tally.Oldest {
+				low++
+			}
+		}
+	}
+	if low > 0 {
+		d.warn(WarnOldest, "if the query's WHERE leaves older rows out, that proves nothing; a dwmon that runs keeps the rows that it has seen",
+			"%s before the oldest row, which is %s old", words.Count(low, "window that is too low begins", "windows that are too low begin"), about(d.in.q.Now.Sub(time.UnixMicro(d.in.tally.Oldest))))
 	}
 }
 

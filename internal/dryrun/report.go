@@ -28,16 +28,16 @@ type Report struct {
 	// newest row lies ahead of the clock.
 	Oldest    *Stamp   `json:"oldest_epoch"`
 	Newest    *Stamp   `json:"newest_epoch"`
-	NewestAge *float64     `json:"newest_age_seconds"`
+	NewestAge *float64 `json:"newest_age_seconds"`
 	// RowLimit is the most rows that the query asks for; nil for no limit, or none that
 	// can be told from its text.
 	RowLimit *int64 `json:"row_limit"`
 	// Cut says that the source may have more rows than it gave. WholeFrom is from when
 	// on a cut result holds them all; nil where that cannot be told.
-	Cut       bool         `json:"cut"`
-	WholeFrom *Stamp       `json:"whole_from_epoch"`
-	Warnings  []Warning    `json:"warnings"`
-	Lines     []Line       `json:"lines"`
+	Cut       bool      `json:"cut"`
+	WholeFrom *Stamp    `json:"whole_from_epoch"`
+	Warnings  []Warning `json:"warnings"`
+	Lines     []Line    `json:"lines"`
 }
 
 // Row is a row for people.
@@ -45,10 +45,10 @@ type Row struct {
 	// Key is as people see it: what is no text is written as \xHH.
 	Key string `json:"key"`
 	// Time is as it was understood, in UTC; LocalTime in the checker's zone.
-	Time      string      `json:"time"`
-	LocalTime string      `json:"local_time"`
-	Epoch     Stamp       `json:"timestamp_epoch"`
-	Age       float64     `json:"age_seconds"`
+	Time      string  `json:"time"`
+	LocalTime string  `json:"local_time"`
+	Epoch     Stamp   `json:"timestamp_epoch"`
+	Age       float64 `json:"age_seconds"`
 	// Future says that it is no event yet.
 	Future bool `json:"future"`
 }
@@ -72,23 +72,22 @@ type Warning struct {
 
 // Codes of warnings.
 const (
-	WarnNoRows        = "no_rows"
-	WarnAllSkipped    = "all_skipped"
-	WarnConstant      = "constant_timestamps"
-	WarnNotConstant   = "assumed_not_constant"
-	WarnBaseline      = "assumed_baseline"
-	WarnZone          = "zone_shift"
-	WarnAhead         = "ahead_of_clock"
-	WarnRepeated      = "repeated_keys"
-	WarnUnordered     = "limit_unordered"
-	WarnLimit         = "limit_look_back"
-	WarnSourceClock   = "source_clock"
-	WarnSourceData    = "source_data"
-	WarnNeverDue      = "never_due"
-	WarnPlugin        = "plugin"
-	WarnDisabled      = "disabled"
-	WarnCalendar      = "calendar"
-	WarnConfiguration = "configuration"
+	WarnNoRows      = "no_rows"
+	WarnAllSkipped  = "all_skipped"
+	WarnConstant    = "constant_timestamps"
+	WarnNotConstant = "assumed_not_constant"
+	WarnBaseline    = "assumed_baseline"
+	WarnZone        = "zone_shift"
+	WarnAhead       = "ahead_of_clock"
+	WarnRepeated    = "repeated_keys"
+	WarnUnordered   = "limit_unordered"
+	WarnLimit       = "limit_look_back"
+	WarnOldest      = "before_oldest_row"
+	WarnSourceClock = "source_clock"
+	WarnSourceData  = "source_data"
+	WarnNeverDue    = "never_due"
+	WarnPlugin      = "plugin"
+	WarnDisabled    = "disabled"
 )
 
 // Line is what a requirement line makes of the rows.

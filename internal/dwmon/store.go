@@ -162,7 +162,10 @@ type Telling struct {
 type Fetch struct {
 	Progress *Progress
 	// Slot is the M of the pass.
-	Slot    int64
+	Slot int64
+	// Pass is the time of the pass, which decides M; Started may be later, for a place
+	// at the source is waited for.
+	Pass    int64
 	Started int64
 	Ended   int64
 	// Plugin names the row getter's instance.

@@ -242,7 +242,7 @@ func (p *pass) fetch(ctx context.Context) (*fetched, error) {
 	defer cancel()
 	started := p.Engine.now()
 	f := &fetched{intake: p.store.NewIntake(p.progress, started.UnixMicro())}
-	f.record = dwmon.Fetch{Progress: p.progress, Slot: p.m, Started: started.UnixMicro(), Plugin: src.Plugin}
+	f.record = dwmon.Fetch{Progress: p.progress, Slot: p.m, Pass: p.now.UnixMicro(), Started: started.UnixMicro(), Plugin: src.Plugin}
 	f.summary, err = p.job.Getter.GetRows(timed, dwmon.FetchRequest{
 		RequestID: fmt.Sprintf("%s@%d", p.job.Checker.Name, p.m),
 		Checker:   p.job.Checker,

@@ -57,6 +57,8 @@ type RowGetterDescription struct {
 	MaxConcurrency int      `json:"max_concurrency"`
 	Sources        []string `json:"sources"`
 	HonoursSince   bool     `json:"honours_since"`
+	// CatalogQuery lists what can be counted in a source; empty: there is no list.
+	CatalogQuery string `json:"catalog_query"`
 }
 
 // CheckHandlerDescription tells of which results it wants to be told.
@@ -122,7 +124,7 @@ func (i *Inspection) Description() Description {
 	}
 	out.Settings = append(out.Settings, readSettings(d.GetSettingsSchemaJson())...)
 	if g := d.GetRowGetter(); g != nil {
-		out.RowGetter = &RowGetterDescription{int(g.GetMaxConcurrency()), append([]string{}, g.GetSources()...), g.GetHonoursSince()}
+		out.RowGetter = &RowGetterDescription{int(g.GetMaxConcurrency()), append([]string{}, g.GetSources()...), g.GetHonoursSince(), catalogQuery(g)}
 	}
 	if h := d.GetCheckHandler(); h != nil {
 		out.CheckHandler = &CheckHandlerDescription{int(h.GetMaxConcurrency()), nil, defaultOn(h.GetDefaultOn()), h.GetNotices()}
@@ -138,6 +140,17 @@ func (i *Inspection) Description() Description {
 	}
 	return out
 }
+
+// catalogQuery is that of a row getter; one that is too long to be meant is none.
+func catalogQuery(g *pluginv1.RowGetterInfo) string {
+	if query := g.GetCatalogQuery(); len(query) <= maxCatalogQuery {
+		return query
+	}
+	return ""
+}
+
+// maxCatalogQuery is as much as a checker file may hold.
+const maxCatalogQuery = 1 << 20
 
 // extraSchema is that of the first kind that has one: the SDK gives all kinds the
 // same.

@@ -80,6 +80,8 @@ func decode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 
 var syntaxError = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(?s)(.*)$`)
 
+const inQuotes = `put the value in quotes: "…"`
+
 // syntax reports an error of the parser, which knows the line at best.
 func (r *Reader) syntax(err error) {
 	line, message := 1, err.Error()
@@ -96,18 +98,25 @@ func (r *Reader) syntax(err error) {
 		line = 1 + max(0, slices.IndexFunc(r.ownLines(), func(s string) bool { return strings.Contains(s, name) }))
 		message = "a value that begins with * is an alias in YAML"
 	}
-	f := r.fault(line, 1, "this is no YAML: "+message, "")
+	f := r.fault(line, 1, "", "")
 	f.Column = utf8.RuneCountInString(f.LineText) - utf8.RuneCountInString(strings.TrimLeft(f.LineText, " \t")) + 1
 	switch indent := f.LineText[:len(f.LineText)-len(strings.TrimLeft(f.LineText, " \t"))]; {
 	case strings.Contains(indent, "\t"):
-		f.Hint = "indent with spaces: YAML allows no tabs"
-	case strings.Contains(message, "alias"), strings.Contains(message, "cannot start any token"):
-		f.Hint = `put the value in quotes: "…"`
+		message, f.Hint = "a tab indents the line", "indent with spaces: YAML allows no tabs"
+	case strings.Contains(message, "alphabetic or numeric character"):
+		message, f.Hint = "a value that begins with * or & is an alias or an anchor in YAML", inQuotes
+	case strings.Contains(message, "cannot start any token"):
+		message, f.Hint = "a value begins with a character that YAML keeps for itself, such as @ or `", inQuotes
+	case strings.Contains(message, "alias"):
+		f.Hint = inQuotes
+	case strings.Contains(message, "did not find expected ',' or"):
+		message, f.Hint = "a list in [ ] or a mapping in { } is not closed, or lacks a comma", "separate entries by commas, and close [ with ] and { with }"
 	case strings.Contains(message, "mapping values are not allowed"):
 		f.Hint = `put a value that holds ": " in quotes, or look at the indentation`
 	default:
 		f.Hint = "write `key: value`, one to a line, with equal indentation"
 	}
+	f.Message = "this is no YAML: " + message
 	if r.Private {
 		f.LineText = upToKey(f.LineText)
 	}
@@ -283,7 +292,7 @@ func (r *Reader) Mapping(n *yaml.Node, what string) []Entry {
 		key := n.Content[i]
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			r.At(key, "the key of "+what+" is not plain text", "")
+			r.At(key, "the key of "+what+" is not plain text", "a key that begins with [ or { needs quotes")
 		case key.Tag == "!!merge":
 			r.At(key, "merge keys (<<) are not read", "write the values out")
 		case key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
@@ -357,7 +366,11 @@ func (r *Reader) is(n *yaml.Node, kind yaml.Kind, what, wanted string) bool {
 		return false
 	}
 	if n.Kind != kind {
-		r.AtHidden(n, what+" is "+kindOf(n)+", not "+wanted, "")
+		hint := ""
+		if kind == yaml.ScalarNode {
+			hint = "a text that begins with [ or { needs quotes"
+		}
+		r.AtHidden(n, what+" is "+kindOf(n)+", not "+wanted, hint)
 		return false
 	}
 	return true

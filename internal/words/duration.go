@@ -84,6 +84,9 @@ func Duration(seconds int64) string {
 	return And(parts)
 }
 
+// trimOne is a duration behind "every" and "in the": "minute" for "1 minute".
+func trimOne(duration string) string { return strings.TrimPrefix(duration, "1 ") }
+
 // Count counts things: "1 checker", "2 checkers".
 func Count(n int64, one, many string) string {
 	if n == 1 {
@@ -110,7 +113,7 @@ func FromNow(now, at time.Time) string {
 	case seconds <= -60:
 		return About(-seconds) + " ago"
 	case seconds > 0:
-		return "in less than a minute"
+		return "within a minute"
 	default:
 		return "now"
 	}

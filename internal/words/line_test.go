@@ -60,6 +60,10 @@ func TestLinesInWords(t *testing.T) {
 			"at minutes 0, 7, 14 … 56 of the hour, 0:00 to 5:59 and 22:00 to 23:59 on Monday and Wednesday to Saturday: at least 2 rows in the 36 hours before",
 		},
 		{
+			"CHECKHOURS8-17 CHECKMINUTES*/25 WEEKDAYS MINNUM1 LOOKBACKSECONDS60", nil,
+			"at minutes 0, 25 and 50 of the hour, 8:00 to 17:59 on weekdays: at least 1 row in the minute before",
+		},
+		{
 			"CHECKHOURS8-9 CHECKMINUTES5,15,25,35,45,55 CHECKDAYSSAT-SUN MINNUM0 LOOKBACKSECONDS7201 HALFOPEN", nil,
 			"every 10 minutes from minute 5 of the hour on, 8:00 to 9:59 at weekends: any number of rows in the 2 hours and 1 second before, their first instant included",
 		},

@@ -15,6 +15,7 @@ func plugin() pluginsdk.Plugin {
 		Name:    "clickhouse",
 		Summary: "rows from ClickHouse",
 		Schemes: []string{"clickhouse", "ch"},
+		Catalog: catalog,
 		Example: "clickhouse://user:password@host:9000/database",
 		Open:    open,
 	})

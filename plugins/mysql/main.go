@@ -15,6 +15,7 @@ func plugin() pluginsdk.Plugin {
 		Name:    "mysql",
 		Summary: "rows from MySQL and MariaDB",
 		Schemes: []string{"mysql", "mariadb", "my", "maria"},
+		Catalog: catalog,
 		Example: "mysql://user:password@host:3306/database",
 		Open:    open,
 	})

@@ -15,6 +15,7 @@ func plugin() pluginsdk.Plugin {
 		Name:    "postgres",
 		Summary: "rows from PostgreSQL",
 		Schemes: []string{"postgres", "postgresql", "pg", "pgx"},
+		Catalog: catalog,
 		Example: "postgres://user:password@host:5432/database",
 		Open:    open,
 	})

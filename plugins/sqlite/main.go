@@ -15,6 +15,7 @@ func plugin() pluginsdk.Plugin {
 		Name:    "sqlite",
 		Summary: "rows from SQLite files",
 		Schemes: []string{"sqlite", "sqlite3", "sq"},
+		Catalog: catalog,
 		Example: "sqlite:demo.db or sqlite:///var/lib/demo.db",
 		Rewrite: rewrite,
 		Check:   singleStatement,

@@ -15,6 +15,7 @@ func plugin() pluginsdk.Plugin {
 		Name:    "sqlserver",
 		Summary: "rows from Microsoft SQL Server and Azure SQL",
 		Schemes: []string{"sqlserver", "mssql", "ms"},
+		Catalog: catalog,
 		Example: "sqlserver://user:password@host:1433/database",
 		Check:   onlyReads,
 		Open:    open,

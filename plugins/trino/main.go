@@ -18,6 +18,7 @@ func plugin() pluginsdk.Plugin {
 		Summary: "rows from Trino",
 		Schemes: []string{"trino"},
 		Rewrite: rewrite,
+		Catalog: catalog,
 		Example: "trino+https://user:password@host:8443/catalog/schema",
 		Check: func(query string) error {
 			_, err := reading(query)

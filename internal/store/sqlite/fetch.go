@@ -5,14 +5,18 @@ import (
 )
 
 const insertFetch = `INSERT INTO fetches (checker_id, revision_id, slot, started, ended, plugin, source_time, ok, baseline,
-	rows, fresh, skipped_null, skipped, ignored, oldest, newest, cut, fault, error, unordered, skew, data_as_of)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	rows, fresh, skipped_null, skipped, ignored, oldest, newest, cut, fault, error, unordered, skew, data_as_of, pass, reach, oldest_fresh)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // SaveFetch is dwmon.Tx's.
 func (tx *Tx) SaveFetch(f dwmon.Fetch) (int64, error) {
 	var oldest, newest *int64
 	if f.Tally.Rows > f.Tally.Skipped {
 		oldest, newest = &f.Tally.Oldest, &f.Tally.Newest
+	}
+	var fresh *int64
+	if f.Ingested.Fresh > 0 {
+		fresh = &f.Ingested.OldestFresh
 	}
 	var fault, cause *string
 	if f.Err != nil {
@@ -21,7 +25,7 @@ func (tx *Tx) SaveFetch(f dwmon.Fetch) (int64, error) {
 	}
 	id, err := tx.insert(insertFetch, f.Progress.ID, f.Progress.RevisionID, f.Slot, f.Started, f.Ended, f.Plugin, f.SourceTime,
 		f.Err == nil, f.Baseline, f.Tally.Rows, f.Ingested.Fresh, f.SkippedNull, f.Tally.Skipped, f.Ingested.Ignored,
-		oldest, newest, f.Cut, fault, cause, f.Tally.Unordered, f.Skew, f.DataAsOf)
+		oldest, newest, f.Cut, fault, cause, f.Tally.Unordered, f.Skew, f.DataAsOf, f.Pass, f.Reach, fresh)
 	if err != nil {
 		return 0, err
 	}

@@ -242,7 +242,10 @@ func (w *sweep) spans(ctx context.Context) error {
 	spans, err := w.db.inSteps(ctx, `DELETE FROM spans WHERE id IN (SELECT id FROM spans
 		WHERE until_time < CASE kind WHEN 'off' THEN ? ELSE ? END LIMIT ?)`, floorSeconds(cut), cut, stepRows)
 	w.done.Spans += spans
-	return err
+	if err != nil {
+		return err
+	}
+	return w.sweptThrough(ctx, metaSpansFrom, cut)
 }
 
 // incidents removes those that are over, and with them what was told of them.
@@ -282,7 +285,21 @@ func (w *sweep) fetches(ctx context.Context) error {
 	n, err := w.db.inSteps(ctx, `DELETE FROM fetches WHERE id IN (SELECT id FROM fetches INDEXED BY fetches_started
 		WHERE started < ? LIMIT ?)`, cut, stepRows)
 	w.done.Fetches += n
-	return err
+	if err != nil {
+		return err
+	}
+	return w.sweptThrough(ctx, metaFetchesFrom, cut)
+}
+
+// sweptThrough notes, in microseconds since the epoch, what a sweep has removed: a
+// replay of the past must know from when on records are all there. A retention that is
+// longer by now brings nothing back.
+func (w *sweep) sweptThrough(ctx context.Context, name string, cut int64) error {
+	return w.db.write(ctx, func(tx *Tx) error {
+		_, err := tx.exec(`INSERT INTO meta (name, value) VALUES (?1, ?2)
+			ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))`, name, decimal(cut))
+		return err
+	})
 }
 
 // purgedKeys removes purged keys that no fetch has returned for so long. The time

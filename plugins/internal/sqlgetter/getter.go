@@ -42,6 +42,8 @@ type Product struct {
 	// Rewrite turns what people write for this product into a URL that
 	// [ParseDSN] takes; nil where nothing is to be rewritten.
 	Rewrite func(dsn string) string
+	// Catalog is the query that lists tables and columns: pluginsdk.Plugin.CatalogQuery.
+	Catalog string
 	// Example is a URL, for the texts of errors.
 	Example string
 	// Check finds what is wrong with a query without asking the database; nil
@@ -69,16 +71,17 @@ type settings struct {
 func Plugin(p Product) pluginsdk.Plugin {
 	g := &getter{product: p, settings: settings{MaxOpen: defaultMaxOpen}}
 	return pluginsdk.Plugin{
-		Name:      p.Name,
-		Version:   Version,
-		Summary:   p.Summary,
-		Settings:  &g.settings,
-		Setup:     g.setup,
-		Shutdown:  g.shutdown,
-		Health:    g.health,
-		RowGetter: g,
-		Sources:   p.Schemes,
-		Limits:    pluginsdk.Limits{GetRows: maxMaxOpen},
+		Name:         p.Name,
+		Version:      Version,
+		Summary:      p.Summary,
+		Settings:     &g.settings,
+		Setup:        g.setup,
+		Shutdown:     g.shutdown,
+		Health:       g.health,
+		RowGetter:    g,
+		Sources:      p.Schemes,
+		CatalogQuery: p.Catalog,
+		Limits:       pluginsdk.Limits{GetRows: maxMaxOpen},
 	}
 }
 

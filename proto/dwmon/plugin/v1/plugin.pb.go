@@ -500,8 +500,15 @@ type RowGetterInfo struct {
 	Sources         []string `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
 	ExtraSchemaJson []byte   `protobuf:"bytes,3,opt,name=extra_schema_json,json=extraSchemaJson,proto3" json:"extra_schema_json,omitempty"`
 	HonoursSince    bool     `protobuf:"varint,4,opt,name=honours_since,json=honoursSince,proto3" json:"honours_since,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// A query for GetRows that lists what can be counted in a source, for people who
+	// write a checker; empty: it has no such list. Each key is five fields with tabs
+	// between them: schema (empty: the default one), table, column, the column's type,
+	// and "key" where the column is part of the primary key, "unique" where it alone
+	// is unique, else nothing. Columns come in the order of their table. The times do
+	// not matter.
+	CatalogQuery  string `protobuf:"bytes,5,opt,name=catalog_query,json=catalogQuery,proto3" json:"catalog_query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RowGetterInfo) Reset() {
@@ -560,6 +567,13 @@ func (x *RowGetterInfo) GetHonoursSince() bool {
 		return x.HonoursSince
 	}
 	return false
+}
+
+func (x *RowGetterInfo) GetCatalogQuery() string {
+	if x != nil {
+		return x.CatalogQuery
+	}
+	return ""
 }
 
 type CheckHandlerInfo struct {
@@ -1399,12 +1413,13 @@ const file_dwmon_plugin_v1_plugin_proto_rawDesc = "" +
 	" \x01(\fR\x12settingsSchemaJson\x12)\n" +
 	"\x03env\x18\v \x03(\v2\x17.dwmon.plugin.v1.EnvVarR\x03env\x12%\n" +
 	"\x0ebuild_revision\x18\f \x01(\tR\rbuildRevision\x12%\n" +
-	"\x0ebuild_modified\x18\r \x01(\bR\rbuildModified\"\xa3\x01\n" +
+	"\x0ebuild_modified\x18\r \x01(\bR\rbuildModified\"\xc8\x01\n" +
 	"\rRowGetterInfo\x12'\n" +
 	"\x0fmax_concurrency\x18\x01 \x01(\rR\x0emaxConcurrency\x12\x18\n" +
 	"\asources\x18\x02 \x03(\tR\asources\x12*\n" +
 	"\x11extra_schema_json\x18\x03 \x01(\fR\x0fextraSchemaJson\x12#\n" +
-	"\rhonours_since\x18\x04 \x01(\bR\fhonoursSince\"\xf5\x01\n" +
+	"\rhonours_since\x18\x04 \x01(\bR\fhonoursSince\x12#\n" +
+	"\rcatalog_query\x18\x05 \x01(\tR\fcatalogQuery\"\xf5\x01\n" +
 	"\x10CheckHandlerInfo\x12'\n" +
 	"\x0fmax_concurrency\x18\x01 \x01(\rR\x0emaxConcurrency\x128\n" +
 	"\bstatuses\x18\x02 \x03(\x0e2\x1c.dwmon.plugin.v1.CheckStatusR\bstatuses\x12*\n" +
