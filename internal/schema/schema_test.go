@@ -372,9 +372,9 @@ func TestGoodSampleTestsAreRightForTheSchema(t *testing.T) {
 	}
 }
 
-// goneWithYAML are faults that are gone once YAML is read, so that no schema sees
+// goneWithYAML are faults that are gone once YAML is read, numbers' spelling among them, so that no schema sees
 // them, by what the reader says.
-var goneWithYAML = []string{"stands twice", "aliases (*)", "anchors (&)", "tags (!)", "merge keys", "second YAML document"}
+var goneWithYAML = []string{"stands twice", "aliases (*)", "anchors (&)", "tags (!)", "merge keys", "second YAML document", "a number in"}
 
 func TestCasesOfTheReadersAreJudgedAlikeByTheSchema(t *testing.T) {
 	for _, c := range []struct{ schema, dir, file string }{
