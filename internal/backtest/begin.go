@@ -53,6 +53,7 @@ func beginning(p *dwmon.Past, o *Options) (*begin, error) {
 	}
 	first := firstWalk(p, o.Checker)
 	if fromFirstPass(p, o, first) {
+		first.noteReach(o, whole)
 		return first, nil
 	}
 	return fromRows(p, o, whole), nil
@@ -159,6 +160,15 @@ func (b *begin) holesUntil(p *dwmon.Past) int64 {
 		return p.First.Started
 	}
 	return b.recorded * 1e6
+}
+
+// noteReach warns of windows for which the first fetch may have brought too little. The
+// daemon would have judged them all the same.
+func (b *begin) noteReach(o *Options, whole int64) {
+	if whole > b.rowsFrom {
+		b.notes = append(b.notes, fmt.Sprintf("the first fetch brought no rows from before %s: windows that reach below may count too few",
+			time.UnixMicro(whole).In(o.Checker.Zone(o.Zone)).Format("2006-01-02 15:04")))
+	}
 }
 
 func (b *begin) note(p *dwmon.Past, o *Options, whole int64) {

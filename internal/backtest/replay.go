@@ -61,14 +61,19 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 }
 
 // knownAt is from when on a row counts: from the fetch on that brought it first, but
-// always where it says nothing of when the row was there.
+// always where it says nothing of when the row was there. What a backfill has brought
+// of the time of the fetches on record, those fetches had missed.
 func (r *replay) knownAt() func(dwmon.PastRow) int64 {
 	loaded := map[int64]bool{}
 	for _, l := range r.record.Loaded {
 		loaded[l.At] = true
 	}
+	fetched := int64(forever)
+	if r.record.First != nil {
+		fetched = r.record.First.Started
+	}
 	return func(row dwmon.PastRow) int64 {
-		if r.o.Hindsight || row.FirstSeen <= r.begin.arrived || loaded[row.FirstSeen] {
+		if r.o.Hindsight || row.FirstSeen <= r.begin.arrived || row.Micros < fetched && loaded[row.FirstSeen] {
 			return minTime
 		}
 		return row.FirstSeen
