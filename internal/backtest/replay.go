@@ -68,7 +68,7 @@ func (r *replay) knownAt() func(dwmon.PastRow) int64 {
 		loaded[l.At] = true
 	}
 	return func(row dwmon.PastRow) int64 {
-		if r.o.Hindsight || row.FirstSeen <= r.begin.arrived || loaded[row.FirstSeen] {
+		if r.o.Hindsight || loaded[row.FirstSeen] {
 			return minTime
 		}
 		return row.FirstSeen
@@ -80,7 +80,7 @@ func (r *replay) run(ctx context.Context) error {
 	if r.begin.settled == nil {
 		from = minTime // and what is older than needed is dropped as it is read
 	}
-	r.rows = newWindow(ctx, r.past, r.record.CheckerID, from, r.knownAt())
+	r.rows = newWindow(ctx, r.past, r.record.CheckerID, from, r.begin.arrived, r.knownAt())
 	r.store.rows = r.rows
 	r.skipOff()
 	for minute := r.begin.synthetic; minute < r.begin.recorded; minute += 60 {
@@ -128,7 +128,9 @@ func (r *replay) madeUp(ctx context.Context, minute int64) error {
 	if r.record.First != nil {
 		f.QueryID = r.record.First.QueryID
 	}
-	return r.pass(ctx, &f)
+	// The fetch that was made then may have been a little later: it knew the same.
+	known := (minute+60)*1e6 + r.o.Checker.Options.Grace.Microseconds() - 1
+	return r.pass(ctx, &f, known)
 }
 
 // returns ends the next off span, which has begun by now.
@@ -157,7 +159,11 @@ func (r *replay) fetched(ctx context.Context, f *dwmon.PastFetch) error {
 			return err
 		}
 	}
-	return r.pass(ctx, f)
+	known := r.rows.now
+	if f.Err == nil {
+		known = f.Started
+	}
+	return r.pass(ctx, f, known)
 }
 
 // unasked is a pass of a minute that asked no source.
@@ -165,13 +171,11 @@ func (r *replay) unasked(ctx context.Context, minute int64) error {
 	return r.passes.Unasked(ctx, time.Unix(minute+1, 0).Add(r.o.Checker.Options.Grace))
 }
 
-func (r *replay) pass(ctx context.Context, f *dwmon.PastFetch) error {
+// pass does the pass of a fetch that knows the rows first seen up to a time,
+// microseconds since the epoch.
+func (r *replay) pass(ctx context.Context, f *dwmon.PastFetch, known int64) error {
 	m := dwmon.Slot(time.UnixMicro(f.Pass), r.o.Checker.Options.Grace)
 	forget := (r.earliest(m, f) - r.longest) * 1e6
-	known := r.store.rows.now
-	if f.Err == nil {
-		known = f.Started
-	}
 	if err := r.rows.advance(known, m*1e6, forget); err != nil {
 		return err
 	}
