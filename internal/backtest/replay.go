@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,6 +23,8 @@ type replay struct {
 	longest int64
 	// until is the minute through which there is something to replay.
 	until int64
+	// told is the minute of the last word of progress.
+	told int64
 }
 
 func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.Result) error) (*replay, error) {
@@ -30,7 +33,10 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 	if rule == (dwmon.AlertRule{}) {
 		rule = dwmon.DefaultAlertRule
 	}
-	s := &store{past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), source: c.ShownSource(), told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed}
+	s := &store{
+		past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), source: c.ShownSource(),
+		told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed,
+	}
 	if s.labels = c.Options.Labels; s.labels == nil {
 		s.labels = map[string]string{}
 	}
@@ -48,7 +54,7 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 	if o.Hindsight {
 		s.setHoles(p.LeftHoles())
 	}
-	r := &replay{past: past, record: p, o: o, begin: b, store: s, off: p.Off, longest: c.LongestLookback()}
+	r := &replay{past: past, record: p, o: o, begin: b, store: s, off: p.Off, longest: c.LongestLookback(), told: minSlot}
 	if r.until = b.recorded - 60; p.Settled != nil {
 		r.until = max(r.until, *p.Settled)
 	}
@@ -84,11 +90,12 @@ func (r *replay) run(ctx context.Context) error {
 	r.store.rows = r.rows
 	r.skipOff()
 	for minute := r.begin.synthetic; minute < r.begin.recorded; minute += 60 {
-		if err := r.madeUp(ctx, minute); err != nil {
+		if err := cmp.Or(ctx.Err(), r.madeUp(ctx, minute)); err != nil {
 			return err
 		}
 	}
 	if r.record.First == nil {
+		r.tell(r.until)
 		return nil
 	}
 	err := r.past.PastFetches(ctx, r.record.CheckerID, r.begin.recorded, r.begin.afterID, func(fetches []dwmon.PastFetch) error {
@@ -99,10 +106,13 @@ func (r *replay) run(ctx context.Context) error {
 		}
 		return ctx.Err()
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.settle(ctx)
 	}
-	return r.settle(ctx)
+	if err == nil {
+		r.tell(r.until)
+	}
+	return err
 }
 
 // skipOff leaves out the off spans that were over when the replay begins.
@@ -217,10 +227,14 @@ func (r *replay) settle(ctx context.Context) error {
 	return r.unasked(ctx, *r.record.Settled)
 }
 
+// tell tells how far the replay is, once for each hour of it and at its end.
 func (r *replay) tell(m int64) {
-	if r.o.Progress != nil && m%3600 == 0 {
-		r.o.Progress(max(0, (m-r.begin.first)/60), max(0, (r.until-r.begin.first)/60))
+	if r.o.Progress == nil || m < r.until && m < r.told+3600 {
+		return
 	}
+	r.told = m
+	total := max(0, (r.until-r.begin.first)/60)
+	r.o.Progress(min(max(0, (m-r.begin.first)/60), total), total)
 }
 
 // stillThere says that no row that was replayed was purged meanwhile.
