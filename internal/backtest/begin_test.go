@@ -249,7 +249,7 @@ func TestProgress(t *testing.T) {
 	if _, _, err := l.replay(o); err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 5 || !slices.IsSortedFunc(told, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) }) {
+	if len(told) < 5 || len(told) > 7 || !slices.IsSortedFunc(told, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) }) {
 		t.Fatalf("told %v", told)
 	}
 	if last := told[len(told)-1]; last[0] != last[1] || last[1] < 300 {
