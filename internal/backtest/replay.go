@@ -79,8 +79,7 @@ func (r *replay) knownAt() func(dwmon.PastRow) int64 {
 		fetched = r.record.First.Started
 	}
 	return func(row dwmon.PastRow) int64 {
-		if r.o.Hindsight || row.FirstSeen <= r.begin.arrived || row.Micros < fetched && loaded[row.FirstSeen] {
-		if r.o.Hindsight || loaded[row.FirstSeen] {
+		if r.o.Hindsight || row.Micros < fetched && loaded[row.FirstSeen] {
 			return minTime
 		}
 		return row.FirstSeen
