@@ -225,8 +225,46 @@ func (b *builder) draw() error {
 		}
 		b.spend(budget)
 	}
+	b.shorten()
+	b.spend(budget)
+	b.unite()
 	b.lines = slices.DeleteFunc(b.lines, func(d drawn) bool { return d.high == 0 })
 	return b.refuseBlind()
+}
+
+// shorten gives lines that have no MINNUM in spite of a longer look-back the layer's
+// own one.
+func (b *builder) shorten() {
+	for _, t := range b.tables {
+		for i := range b.lines {
+			if d := &b.lines[i]; d.layer == t.layer && d.low == 0 {
+				d.profile = t.profiles[0]
+			}
+		}
+	}
+}
+
+// near says whether two bounds are one to a reader: a twentieth apart at most.
+func near(a, b int64) bool { return 20*max(a-b, b-a) <= max(a, b) }
+
+// unite makes one line of two that say nearly the same of rectangles that make a rectangle.
+func (b *builder) unite() {
+	for i := 0; i < len(b.lines); i++ {
+		for j := i + 1; j < len(b.lines); j++ {
+			d, e := &b.lines[i], b.lines[j]
+			if d.profile != e.profile || !near(d.low, e.low) || !near(d.high, e.high) || d.days != e.days && d.hours != e.hours {
+				continue
+			}
+			if !(&table{layer: d.layer}).sameMinutes(d.days|e.days, d.hours|e.hours) {
+				continue
+			}
+			d.days, d.hours = d.days|e.days, d.hours|e.hours
+			d.low, d.high = min(d.low, e.low), max(d.high, e.high)
+			d.modelLow, d.modelHigh = d.low, d.high
+			b.lines = slices.Delete(b.lines, j, j+1)
+			j = i // what it has become may go together with those before
+		}
+	}
 }
 
 // at gives the table for a probability, with the look-backs that some hour needs.
@@ -553,21 +591,18 @@ func (b *builder) line(d *drawn) Line {
 	return l
 }
 
-// compare lets lines judge the history in use, as it was.
+// compare lets lines judge the history in use, at the level of its end.
 func (b *builder) compare(lines []dwmon.Requirement) Comparison {
 	p := b.past
 	data := newPast(p.counts, p.grid, slices.DeleteFunc(slices.Clone(b.in.Out), func(s Span) bool { return s.Why == WhyIncident }))
 	data.from, data.slope = p.from, p.slope
-	if p.slope != 0 { // bounds are for the level of the end
-		data.from = max(p.from, p.counts.Until-Horizon*weekSeconds)
-	}
 	var troubles []Span
 	for _, s := range slices.Concat(b.in.Out, b.troubles(unusualLow), b.troubles(unusualHigh)) {
 		if (s.Why == WhyIncident || s.Why == WhyUnusual) && s.Until > data.from {
 			troubles = append(troubles, s)
 		}
 	}
-	alarms, checks := data.replay(lines, b.o.Alert, false, data.known)
+	alarms, checks := data.replay(lines, b.o.Alert, true, data.known)
 	c := Comparison{Checks: checks, Weeks: weeks(p.counts.Until - data.from), Unusual: len(troubles)}
 	found := make([]bool, len(troubles))
 	for i := range alarms {
@@ -593,7 +628,11 @@ func (b *builder) compare(lines []dwmon.Requirement) Comparison {
 func (b *builder) lineNotes(d *drawn) (notes []string) {
 	look, own := length(d.profile.lookback), length(d.layer.lookback)
 	if d.profile.lookback != d.layer.lookback {
-		notes = append(notes, fmt.Sprintf("Look-back %s instead of %s, in which an hour with %.0f %% of the usual rows could not be told from chance.", look, own, 100*dropShare))
+		why := "no rows are nothing unusual"
+		if d.profile.lookback <= 3600 {
+			why = fmt.Sprintf("an hour with %.0f %% of the usual rows could not be told from chance", 100*dropShare)
+		}
+		notes = append(notes, fmt.Sprintf("Look-back %s instead of %s, in which %s.", look, own, why))
 	}
 	switch {
 	case d.low == 0 && d.modelLow > 0:
@@ -612,7 +651,7 @@ func (b *builder) lineNotes(d *drawn) (notes []string) {
 // remedy says which look-back would give a line a MINNUM.
 func (b *builder) remedy(d *drawn) string {
 	if !d.layer.fixed {
-		return " there, and even a day's look-back would not change that"
+		return " there, and even a look-back of a week would not change that"
 	}
 	for _, n := range lookbacks {
 		if n <= d.profile.lookback {
@@ -623,7 +662,7 @@ func (b *builder) remedy(d *drawn) string {
 			return fmt.Sprintf("; with --lookback %s there would be one", length(n))
 		}
 	}
-	return ", and no look-back of up to a day would change that"
+	return ", and no look-back of up to a week would change that"
 }
 
 // length writes a look-back for people.

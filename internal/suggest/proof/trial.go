@@ -34,13 +34,26 @@ func (o *Outcome) Add(p Outcome) {
 // FalseAlarmsPerWeek is the mean.
 func (o *Outcome) FalseAlarmsPerWeek() float64 { return float64(o.FalseAlarms) / float64(o.Weeks) }
 
+// FoundShare is the part of the outages that was found.
+func (o *Outcome) FoundShare() float64 { return float64(o.Found) / float64(max(o.Planted, 1)) }
+
+// Findable is the part of the planted outages that must be found. Where few rows come,
+// an hour at Drop of them cannot be told from chance at night.
+func (s Shape) Findable() float64 {
+	if s.PerDay < 5_000 {
+		return 0.7
+	}
+	return 0.9
+}
+
 // Numbers of a trial.
 const (
 	// Held is how many weeks are held out.
 	Held = 4
-	// outages are planted in each of them: an hour at Drop of the rows.
+	// outages are planted in each of them.
 	outages = 5
-	Drop    = 0.4
+	// Drop is what is left of the rows.
+	Drop = 0.4
 )
 
 // Present is the line that stands in the file before: a placeholder.
