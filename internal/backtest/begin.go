@@ -27,6 +27,9 @@ type begin struct {
 	// known: of later ones the id must be greater than afterID in its slot.
 	synthetic, recorded int64
 	afterID             int64
+	// seeded: the first successful fetch that is replayed only tells what those after it
+	// go on from, where it lies before the first minute.
+	seeded bool
 	// arrived: rows first seen at or before this time count as known at their own time
 	// until the first recorded fetch; microseconds since the epoch, 0: none do.
 	arrived int64
@@ -50,6 +53,7 @@ func beginning(p *dwmon.Past, o *Options) (*begin, error) {
 	}
 	first := firstWalk(p, o.Checker)
 	if fromFirstPass(p, o, first) {
+		first.noteReach(o, whole)
 		return first, nil
 	}
 	return fromRows(p, o, whole), nil
@@ -139,8 +143,13 @@ func (b *begin) madeUp(p *dwmon.Past, start int64) {
 		b.arrived = forever
 	case p.First.Slot > start && (p.FetchesLost() || len(p.Loaded) > 0):
 		b.recorded, b.afterID, b.arrived = p.First.Slot, p.First.ID-1, p.First.Started
+	default:
+		b.synthetic, b.recorded, b.seeded = start-seedFor, start-seedFor, true
 	}
 }
+
+// seedFor is how long before the first minute, in seconds, fetches are read.
+const seedFor = 3600
 
 const forever = dwmon.MaxSeconds * 1e6
 
@@ -151,6 +160,15 @@ func (b *begin) holesUntil(p *dwmon.Past) int64 {
 		return p.First.Started
 	}
 	return b.recorded * 1e6
+}
+
+// noteReach warns of windows for which the first fetch may have brought too little. The
+// daemon would have judged them all the same.
+func (b *begin) noteReach(o *Options, whole int64) {
+	if whole > b.rowsFrom {
+		b.notes = append(b.notes, fmt.Sprintf("the first fetch brought no rows from before %s: windows that reach below may count too few",
+			time.UnixMicro(whole).In(o.Checker.Zone(o.Zone)).Format("2006-01-02 15:04")))
+	}
 }
 
 func (b *begin) note(p *dwmon.Past, o *Options, whole int64) {

@@ -31,9 +31,12 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 		rule = dwmon.DefaultAlertRule
 	}
 	s := &store{past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), source: c.ShownSource(), told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed}
+	if s.labels = c.Options.Labels; s.labels == nil {
+		s.labels = map[string]string{}
+	}
 	s.progress = dwmon.Progress{
 		ID: p.CheckerID, Name: c.Name, Origin: b.origin, Settled: b.settled, Revision: c.Revision, Zone: s.zone.String(), RevisionID: 1,
-		Baseline: b.baseline, PurgeMark: p.PurgeMark,
+		Baseline: b.baseline, Reach: b.baseline, PurgeMark: p.PurgeMark,
 	}
 	for i, l := range c.Lines {
 		line := dwmon.LineProgress{Line: dwmon.Line{Requirement: l, ID: int64(i + 1), OwesAfter: b.owes[i]}, Index: i}
@@ -137,6 +140,13 @@ func (r *replay) returns() {
 // fetched does the pass of a fetch on record, and before it those in which the checker
 // came back from being off.
 func (r *replay) fetched(ctx context.Context, f *dwmon.PastFetch) error {
+	if r.begin.seeded && f.Err == nil {
+		r.begin.seeded = false
+		if dwmon.Slot(time.UnixMicro(f.Pass), r.o.Checker.Options.Grace) < r.begin.first {
+			r.store.seed(f)
+			return nil
+		}
+	}
 	for len(r.off) > 0 && r.off[0].To != nil && *r.off[0].To <= f.Slot {
 		to := *r.off[0].To
 		r.returns()

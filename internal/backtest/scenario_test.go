@@ -138,7 +138,7 @@ func (l *life) lived() (all []dwmon.Result) {
 		r := l.checker.Lines[v.LineIndex]
 		all = append(all, dwmon.Result{
 			CheckerName: l.checker.Name, EventCount: v.Count, Min: r.Min, Max: r.Max, Status: v.Status, Minute: v.Minute, LookbackSeconds: r.Lookback,
-			Reason: v.Reason, Requirement: r.Identity(), RequirementIndex: v.LineIndex, TimeZone: l.zone.String(), Source: "s", CatchUp: v.CatchUp,
+			Reason: v.Reason, Requirement: r.Identity(), RequirementIndex: v.LineIndex, TimeZone: l.zone.String(), Source: "s", Labels: map[string]string{}, CatchUp: v.CatchUp,
 			EvaluatedAt: c.Evaluated[i], Previous: v.Previous, ConsecutiveBad: v.ConsecutiveBad, LocalTime: dwmon.LocalTime(v.Minute, l.zone),
 		})
 	}

@@ -20,8 +20,10 @@ type store struct {
 	ctx     context.Context // of the pass
 	rows    *window
 	yield   func(dwmon.Result) error
+	stopped error // yield's
 	zone    *time.Location
 	source  string
+	labels  map[string]string
 	told    int64
 	first   int64 // the earliest minute that was judged, or lost to a gap
 
@@ -89,6 +91,15 @@ func (s *store) SaveFetch(f dwmon.Fetch) (int64, error) {
 	}
 	s.fetchID++
 	return s.fetchID, nil
+}
+
+// seed takes a fetch as the one before those that are replayed.
+func (s *store) seed(f *dwmon.PastFetch) {
+	p := &s.progress
+	started, ended, reach := f.Started, f.Ended, f.Reach // f is not kept
+	p.Fetched, p.FetchedEnd, p.Reach, p.Skew, p.QueryID = &started, &ended, &reach, f.Skew, f.QueryID
+	s.asked = asked{queryID: f.QueryID, any: true, began: f.Started}
+	s.askedNow()
 }
 
 // ask notes the QUERY and SOURCE that the next fetch asks.
@@ -224,8 +235,8 @@ func (s *store) Record(r dwmon.Record) error {
 		}
 		s.first = min(s.first, v.Minute)
 		s.count(v)
-		if err := s.yield(s.result(v, r.EvaluatedAt)); err != nil {
-			return err
+		if s.stopped = s.yield(s.result(v, r.EvaluatedAt)); s.stopped != nil {
+			return s.stopped
 		}
 	}
 	s.incidents.committed()
@@ -273,7 +284,7 @@ func (s *store) result(v *dwmon.Verdict, evaluatedAt int64) dwmon.Result {
 		TimeZone:         s.progress.Zone,
 		Source:           s.source,
 		Owner:            c.Options.Owner,
-		Labels:           c.Options.Labels,
+		Labels:           s.labels,
 		CatchUp:          v.CatchUp,
 		EvaluatedAt:      evaluatedAt,
 		Previous:         v.Previous,

@@ -149,4 +149,3 @@ func backtestOfAYear(ctx context.Context, b *bench) ([]figure, error) {
 	t := median(took)
 	return []figure{{value: t.Seconds(), detail: fmt.Sprintf("%d minutes, %d rows; %.3g µs a minute", y.minutes, y.rows, float64(t.Microseconds())/float64(y.minutes))}}, nil
 }
-
