@@ -104,7 +104,7 @@ func (b *builder) mostOut() string {
 	for _, s := range b.in.Out {
 		by[s.Why] += max(0, min(s.Until, b.past.counts.Until)-max(s.From, b.past.from))
 	}
-	whys := []Why{WhyHole, WhyOutage, WhyOff, WhyIncident, WhyClosed}
+	whys := []Why{WhyHole, WhyOff, WhyIncident, WhyClosed}
 	most := slices.MaxFunc(whys, func(x, y Why) int { return int(min(1, max(-1, by[x]-by[y]))) })
 	return string(most)
 }

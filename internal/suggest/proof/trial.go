@@ -109,9 +109,14 @@ func (s Shape) plant(seed uint64, t *Traffic, from int64) (spans []dwmon.Span) {
 		days := rng.Perm(7)[:outages]
 		sort.Ints(days)
 		for _, d := range days {
-			at := time.Unix(from, 0).In(berlin).AddDate(0, 0, 7*w+d).Add(time.Duration(rng.IntN(23*12)) * 5 * time.Minute)
+			first, hours := 0, 23
+			if s.Office {
+				first, hours = 9, 8
+			}
+			day := time.Unix(from, 0).In(berlin).AddDate(0, 0, 7*w+d)
+			at := day.Add(time.Duration(first)*time.Hour + time.Duration(rng.IntN(12*hours))*5*time.Minute)
 			weekend := at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
-			if t.special[dwmon.DayOf(at.Date())] || s.Office && (weekend || at.Hour() < 9 || at.Hour() >= 16) {
+			if t.special[dwmon.DayOf(at.Date())] || s.Office && weekend {
 				continue
 			}
 			spans = append(spans, dwmon.Span{From: at.Unix(), Until: at.Unix() + 3600})
