@@ -380,7 +380,7 @@ func (b *builder) widen() {
 	limit := accepted
 	for range 1000 {
 		alarms, _ := b.past.replay(b.requirements(), b.o.Alert, true, b.past.known)
-		events := b.events(b.usualOnes(alarms))
+		events := withoutDrops(b.events(b.usualOnes(alarms)))
 		told := 0
 		for i := range events {
 			told += events[i].told()
@@ -417,8 +417,33 @@ type event struct {
 	low   bool
 	lines []int
 	until int64
+	// hour is the local hour in which it began.
+	hour int
 	// away is how far the worst count is from what is usual, as a factor.
 	away float64
+}
+
+// regular is how many drops must begin at one hour of the day to be how this traffic
+// is.
+const regular = 3
+
+// withoutDrops leaves out what MINNUM is there to find: drops to dropShare of the usual
+// rows and below, however often they come. Only what drops at the same hour most of the
+// time, a nightly maintenance, is usual.
+func withoutDrops(events []event) []event {
+	isDrop := func(e event) bool { return e.low && e.away >= 1/dropShare }
+	var at [24]int
+	drops, hour := 0, 0
+	for _, e := range events {
+		if isDrop(e) {
+			drops++
+			if at[e.hour]++; at[e.hour] > at[hour] {
+				hour = e.hour
+			}
+		}
+	}
+	usual := at[hour] >= regular && 2*at[hour] > drops
+	return slices.DeleteFunc(events, func(e event) bool { return isDrop(e) && !(usual && e.hour == hour) })
 }
 
 // told is how often somebody is told of it: as often as one line's incidents come and
@@ -441,7 +466,8 @@ func (b *builder) events(alarms []alarm) (events []event) {
 			e := &events[n-1]
 			e.lines, e.until, e.away = append(e.lines, a.line), max(e.until, a.until), max(e.away, d.away(a))
 		} else {
-			events = append(events, event{a.low, []int{a.line}, a.until, d.away(a)})
+			hour := int(b.past.grid.quarter[b.past.grid.index(a.from)]) / 4 % 24
+			events = append(events, event{a.low, []int{a.line}, a.until, hour, d.away(a)})
 		}
 	}
 	return events

@@ -33,8 +33,8 @@ func TestLinesHoldInOtherWeeks(t *testing.T) {
 			if sum.FalseAlarmsPerWeek() > 2 {
 				t.Errorf("%.2f false alarms a week, and 1 was accepted", sum.FalseAlarmsPerWeek())
 			}
-			if sum.Planted == 0 || sum.FoundShare() < s.Findable() {
-				t.Errorf("%d of %d outages found, want %.0f %%", sum.Found, sum.Planted, 100*s.Findable())
+			if sum.Planted == 0 || sum.FoundShare() < Findable {
+				t.Errorf("%d of %d outages found, want %.0f %%", sum.Found, sum.Planted, 100*Findable)
 			}
 		})
 	}

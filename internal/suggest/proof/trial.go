@@ -37,14 +37,8 @@ func (o *Outcome) FalseAlarmsPerWeek() float64 { return float64(o.FalseAlarms) /
 // FoundShare is the part of the outages that was found.
 func (o *Outcome) FoundShare() float64 { return float64(o.Found) / float64(max(o.Planted, 1)) }
 
-// Findable is the part of the planted outages that must be found. Where few rows come,
-// an hour at Drop of them cannot be told from chance at night.
-func (s Shape) Findable() float64 {
-	if s.PerDay < 5_000 {
-		return 0.7
-	}
-	return 0.9
-}
+// Findable is the part of the planted outages that must be found.
+const Findable = 0.9
 
 // Numbers of a trial.
 const (
@@ -54,6 +48,9 @@ const (
 	outages = 5
 	// Drop is what is left of the rows.
 	Drop = 0.4
+	// LeastRows must be usual in the hour of an outage: of fewer, 40 % cannot be told
+	// from chance with one false alarm a week.
+	LeastRows = 80
 )
 
 // Present is the line that stands in the file before: a placeholder.
@@ -102,27 +99,35 @@ func (t *Traffic) alarms(lines []dwmon.Requirement, micros []int64, from int64) 
 }
 
 // plant chooses the hours of outages, one on each of some days of a week: not on
-// holidays, and where there are office hours within them.
+// holidays, and where rows are usual that 40 % of can be told from chance.
 func (s Shape) plant(seed uint64, t *Traffic, from int64) (spans []dwmon.Span) {
 	rng := rand.New(rand.NewPCG(seed, 0x0f7))
 	for w := range Held {
 		days := rng.Perm(7)[:outages]
 		sort.Ints(days)
 		for _, d := range days {
-			first, hours := 0, 23
-			if s.Office {
-				first, hours = 9, 8
-			}
 			day := time.Unix(from, 0).In(berlin).AddDate(0, 0, 7*w+d)
-			at := day.Add(time.Duration(first)*time.Hour + time.Duration(rng.IntN(12*hours))*5*time.Minute)
-			weekend := at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
-			if t.special[dwmon.DayOf(at.Date())] || s.Office && weekend {
+			if t.special[dwmon.DayOf(day.Date())] {
 				continue
 			}
-			spans = append(spans, dwmon.Span{From: at.Unix(), Until: at.Unix() + 3600})
+			for range 50 {
+				at := day.Add(time.Duration(rng.IntN(12*23)) * 5 * time.Minute)
+				if s.usual(at, t.From) >= LeastRows {
+					spans = append(spans, dwmon.Span{From: at.Unix(), Until: at.Unix() + 3600})
+					break
+				}
+			}
 		}
 	}
 	return spans
+}
+
+// usual is how many rows are to be expected in the hour from a time on, by the lower
+// rate of its ends.
+func (s Shape) usual(at time.Time, begin int64) float64 {
+	g := generator{Shape: s, traffic: &Traffic{From: begin}}
+	first, last := g.rate(at), g.rate(at.Add(59*time.Minute))
+	return 60 * min(first, last)
 }
 
 // thin leaves Drop of the rows within spans.
