@@ -3,6 +3,7 @@ package suggest
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -17,15 +18,30 @@ func (p *Proposal) Text(zone *time.Location, falseAlarms float64) []string {
 		for _, why := range p.Lines[i].Why() {
 			text = append(text, "# "+why)
 		}
-		text = append(text, p.Lines[i].Requirement.Identity())
+		text = append(text, p.Lines[i].text())
 	}
 	return text
 }
 
+// text is the line as people write it: two hours as two hours, where the shortest form
+// would be a step, */14.
+func (l *Line) text() string {
+	identity := l.Requirement.Identity()
+	if bits.OnesCount32(uint32(l.Hours)) != 2 || l.Hours&1 == 0 {
+		return identity
+	}
+	last := strconv.Itoa(bits.Len32(uint32(l.Hours)) - 1)
+	return strings.Replace(identity, "CHECKHOURS*/"+last+" ", "CHECKHOURS0,"+last+" ", 1)
+}
+
 // Why says what a line rests on, in sentences.
 func (l *Line) Why() []string {
-	return append([]string{fmt.Sprintf("Usually %s rows in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
-		grouped(l.Median), length(l.Lookback), grouped(l.P1), grouped(l.P99), grouped(int64(l.Windows)), l.Days)}, l.Notes...)
+	rows := "rows"
+	if l.Median == 1 {
+		rows = "row"
+	}
+	return append([]string{fmt.Sprintf("Usually %s %s in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
+		grouped(l.Median), rows, length(l.Lookback), grouped(l.P1), grouped(l.P99), grouped(int64(l.Windows)), l.Days)}, l.Notes...)
 }
 
 func date(second int64, zone *time.Location) string {
