@@ -118,6 +118,15 @@ verify: $(BUF) ## check that generated code, formats and go.mod are up to date
 	@for module in $(EXAMPLES); do (set -x; cd $$module && $(GO) mod tidy -diff); done
 	$(GO) mod verify
 
+# The libraries by which VS Code colours text, and its grammars of SQL, JSON and
+# YAML: the tests of internal/editors use them.
+EDITORS := .tools/editors/node_modules/vscode-textmate
+$(EDITORS):
+	npm install --no-save --no-package-lock --no-audit --no-fund --prefix .tools/editors vscode-textmate@9.3.2 vscode-oniguruma@2.0.1 tm-grammars@1.32.22
+
+.PHONY: editors
+editors: $(EDITORS) ## install what the tests of the editors' grammar need
+
 .PHONY: fuzz
 fuzz: ## try each fuzz target for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' $(GO_DIRS) | while IFS=: read -r file target; do \

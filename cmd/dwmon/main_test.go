@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"sql":    runSQL,
 			"exits":  runExits,
 			"append": runAppend,
+			"needs":  runNeeds,
 		},
 		UpdateScripts: os.Getenv("DWMON_UPDATE") != "",
 	})

@@ -7,6 +7,7 @@
 package backtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func Run(ctx context.Context, past Past, o Options, yield func(dwmon.Result) err
 	}
 	defer r.close()
 	if err := r.run(ctx); err != nil {
-		return nil, err
+		return nil, cmp.Or(r.store.stopped, err)
 	}
 	if err := r.stillThere(ctx); err != nil {
 		return nil, err

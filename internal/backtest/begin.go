@@ -30,8 +30,8 @@ type begin struct {
 	// seeded: the first successful fetch that is replayed only tells what those after it
 	// go on from, where it lies before the first minute.
 	seeded bool
-	// arrived: rows first seen at or before this time count as known at their own time
-	// until the first recorded fetch; microseconds since the epoch, 0: none do.
+	// arrived is the start of the first recorded fetch where there are synthetic ones,
+	// microseconds since the epoch; minTime where there are none.
 	arrived int64
 	holes   []dwmon.Span
 	missed  []dwmon.Span
@@ -53,6 +53,7 @@ func beginning(p *dwmon.Past, o *Options) (*begin, error) {
 	}
 	first := firstWalk(p, o.Checker)
 	if fromFirstPass(p, o, first) {
+		first.noteReach(o, whole)
 		return first, nil
 	}
 	return fromRows(p, o, whole), nil
@@ -60,7 +61,7 @@ func beginning(p *dwmon.Past, o *Options) (*begin, error) {
 
 // firstWalk begins with the first pass.
 func firstWalk(p *dwmon.Past, c *dwmon.Checker) *begin {
-	b := &begin{origin: p.Origin, owes: make([]int64, len(c.Lines)), told: minSlot, first: p.Origin, recorded: minSlot}
+	b := &begin{origin: p.Origin, owes: make([]int64, len(c.Lines)), told: minSlot, first: p.Origin, recorded: minSlot, arrived: minTime}
 	for i, l := range c.Lines {
 		b.owes[i] = dwmon.OwesAll
 		b.first = min(b.first, p.Origin-60*(dwmon.Rewind(l.Lookback)-1))
@@ -131,7 +132,7 @@ func fromRows(p *dwmon.Past, o *Options, whole int64) *begin {
 // madeUp finds the minutes from start on of which no fetch is on record, though rows
 // are there.
 func (b *begin) madeUp(p *dwmon.Past, start int64) {
-	b.synthetic, b.recorded = start, start
+	b.synthetic, b.recorded, b.arrived = start, start, minTime
 	switch {
 	case p.First == nil: // nothing but what was brought in
 		for _, l := range p.Loaded {
@@ -161,6 +162,15 @@ func (b *begin) holesUntil(p *dwmon.Past) int64 {
 	return b.recorded * 1e6
 }
 
+// noteReach warns of windows for which the first fetch may have brought too little. The
+// daemon would have judged them all the same.
+func (b *begin) noteReach(o *Options, whole int64) {
+	if whole > b.rowsFrom {
+		b.notes = append(b.notes, fmt.Sprintf("the first fetch brought no rows from before %s: windows that reach below may count too few",
+			time.UnixMicro(whole).In(o.Checker.Zone(o.Zone)).Format("2006-01-02 15:04")))
+	}
+}
+
 func (b *begin) note(p *dwmon.Past, o *Options, whole int64) {
 	zone := o.Checker.Zone(o.Zone)
 	at := func(micros int64) string { return time.UnixMicro(micros).In(zone).Format("2006-01-02 15:04") }
@@ -174,7 +184,7 @@ func (b *begin) note(p *dwmon.Past, o *Options, whole int64) {
 		return
 	}
 	b.notes = append(b.notes, fmt.Sprintf("before %s no fetch is on record: of every minute from %s on it is taken that it was judged in time, "+
-		"with the rows that were there by their own timestamps; how late rows came, and outages, do not show", at(b.recorded*1e6), at(b.synthetic*1e6)))
+		"with the rows that were there by their own timestamps, but for those that a fetch is known to have missed; outages do not show", at(b.recorded*1e6), at(b.synthetic*1e6)))
 }
 
 // ceilMinute is the first minute, seconds since the epoch, at or after a time in

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,6 +23,8 @@ type replay struct {
 	longest int64
 	// until is the minute through which there is something to replay.
 	until int64
+	// told is the minute of the last word of progress.
+	told int64
 }
 
 func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.Result) error) (*replay, error) {
@@ -30,7 +33,10 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 	if rule == (dwmon.AlertRule{}) {
 		rule = dwmon.DefaultAlertRule
 	}
-	s := &store{past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), source: c.ShownSource(), told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed}
+	s := &store{
+		past: past, options: o, id: p.CheckerID, yield: yield, zone: c.Zone(o.Zone), source: c.ShownSource(),
+		told: b.told, first: p.Origin, summary: &Summary{Notes: b.notes}, missed: b.missed,
+	}
 	if s.labels = c.Options.Labels; s.labels == nil {
 		s.labels = map[string]string{}
 	}
@@ -48,7 +54,7 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 	if o.Hindsight {
 		s.setHoles(p.LeftHoles())
 	}
-	r := &replay{past: past, record: p, o: o, begin: b, store: s, off: p.Off, longest: c.LongestLookback()}
+	r := &replay{past: past, record: p, o: o, begin: b, store: s, off: p.Off, longest: c.LongestLookback(), told: minSlot}
 	if r.until = b.recorded - 60; p.Settled != nil {
 		r.until = max(r.until, *p.Settled)
 	}
@@ -61,14 +67,19 @@ func newReplay(past Past, p *dwmon.Past, o *Options, b *begin, yield func(dwmon.
 }
 
 // knownAt is from when on a row counts: from the fetch on that brought it first, but
-// always where it says nothing of when the row was there.
+// always where it says nothing of when the row was there. What a backfill has brought
+// of the time of the fetches on record, those fetches had missed.
 func (r *replay) knownAt() func(dwmon.PastRow) int64 {
 	loaded := map[int64]bool{}
 	for _, l := range r.record.Loaded {
 		loaded[l.At] = true
 	}
+	fetched := int64(forever)
+	if r.record.First != nil {
+		fetched = r.record.First.Started
+	}
 	return func(row dwmon.PastRow) int64 {
-		if r.o.Hindsight || row.FirstSeen <= r.begin.arrived || loaded[row.FirstSeen] {
+		if r.o.Hindsight || row.Micros < fetched && loaded[row.FirstSeen] {
 			return minTime
 		}
 		return row.FirstSeen
@@ -80,15 +91,16 @@ func (r *replay) run(ctx context.Context) error {
 	if r.begin.settled == nil {
 		from = minTime // and what is older than needed is dropped as it is read
 	}
-	r.rows = newWindow(ctx, r.past, r.record.CheckerID, from, r.knownAt())
+	r.rows = newWindow(ctx, r.past, r.record.CheckerID, from, r.begin.arrived, r.knownAt())
 	r.store.rows = r.rows
 	r.skipOff()
 	for minute := r.begin.synthetic; minute < r.begin.recorded; minute += 60 {
-		if err := r.madeUp(ctx, minute); err != nil {
+		if err := cmp.Or(ctx.Err(), r.madeUp(ctx, minute)); err != nil {
 			return err
 		}
 	}
 	if r.record.First == nil {
+		r.tell(r.until)
 		return nil
 	}
 	err := r.past.PastFetches(ctx, r.record.CheckerID, r.begin.recorded, r.begin.afterID, func(fetches []dwmon.PastFetch) error {
@@ -99,10 +111,13 @@ func (r *replay) run(ctx context.Context) error {
 		}
 		return ctx.Err()
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.settle(ctx)
 	}
-	return r.settle(ctx)
+	if err == nil {
+		r.tell(r.until)
+	}
+	return err
 }
 
 // skipOff leaves out the off spans that were over when the replay begins.
@@ -128,7 +143,9 @@ func (r *replay) madeUp(ctx context.Context, minute int64) error {
 	if r.record.First != nil {
 		f.QueryID = r.record.First.QueryID
 	}
-	return r.pass(ctx, &f)
+	// The fetch that was made then may have been a little later: it knew the same.
+	known := (minute+60)*1e6 + r.o.Checker.Options.Grace.Microseconds() - 1
+	return r.pass(ctx, &f, known)
 }
 
 // returns ends the next off span, which has begun by now.
@@ -157,7 +174,11 @@ func (r *replay) fetched(ctx context.Context, f *dwmon.PastFetch) error {
 			return err
 		}
 	}
-	return r.pass(ctx, f)
+	known := r.rows.now
+	if f.Err == nil {
+		known = f.Started
+	}
+	return r.pass(ctx, f, known)
 }
 
 // unasked is a pass of a minute that asked no source.
@@ -165,13 +186,11 @@ func (r *replay) unasked(ctx context.Context, minute int64) error {
 	return r.passes.Unasked(ctx, time.Unix(minute+1, 0).Add(r.o.Checker.Options.Grace))
 }
 
-func (r *replay) pass(ctx context.Context, f *dwmon.PastFetch) error {
+// pass does the pass of a fetch that knows the rows first seen up to a time,
+// microseconds since the epoch.
+func (r *replay) pass(ctx context.Context, f *dwmon.PastFetch, known int64) error {
 	m := dwmon.Slot(time.UnixMicro(f.Pass), r.o.Checker.Options.Grace)
 	forget := (r.earliest(m, f) - r.longest) * 1e6
-	known := r.store.rows.now
-	if f.Err == nil {
-		known = f.Started
-	}
 	if err := r.rows.advance(known, m*1e6, forget); err != nil {
 		return err
 	}
@@ -213,10 +232,14 @@ func (r *replay) settle(ctx context.Context) error {
 	return r.unasked(ctx, *r.record.Settled)
 }
 
+// tell tells how far the replay is, once for each hour of it and at its end.
 func (r *replay) tell(m int64) {
-	if r.o.Progress != nil && m%3600 == 0 {
-		r.o.Progress(max(0, (m-r.begin.first)/60), max(0, (r.until-r.begin.first)/60))
+	if r.o.Progress == nil || m < r.until && m < r.told+3600 {
+		return
 	}
+	r.told = m
+	total := max(0, (r.until-r.begin.first)/60)
+	r.o.Progress(min(max(0, (m-r.begin.first)/60), total), total)
 }
 
 // stillThere says that no row that was replayed was purged meanwhile.

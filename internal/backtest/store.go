@@ -20,6 +20,7 @@ type store struct {
 	ctx     context.Context // of the pass
 	rows    *window
 	yield   func(dwmon.Result) error
+	stopped error // yield's
 	zone    *time.Location
 	source  string
 	labels  map[string]string
@@ -234,8 +235,8 @@ func (s *store) Record(r dwmon.Record) error {
 		}
 		s.first = min(s.first, v.Minute)
 		s.count(v)
-		if err := s.yield(s.result(v, r.EvaluatedAt)); err != nil {
-			return err
+		if s.stopped = s.yield(s.result(v, r.EvaluatedAt)); s.stopped != nil {
+			return s.stopped
 		}
 	}
 	s.incidents.committed()

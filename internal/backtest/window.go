@@ -27,7 +27,14 @@ type window struct {
 	all   column // every row
 	sure  column // those known by now
 	late  lateRows
-	fresh []int64 // those of late that have become known
+	fresh []int64 // those that have become known
+	// unproven are rows from before any fetch is on record that were first seen later
+	// than now; seen is the last fetch up to now that is known to have brought a row. Once
+	// seen is later than such a row, that fetch has missed it: it was late. Until then it
+	// counts: perhaps nobody has fetched meanwhile.
+	arrived  int64
+	unproven []dwmon.PastRow
+	seen     int64
 	// now is how far the fetches that are replayed have come; it never goes back.
 	now int64
 	// apart: some row is, or was, not in sure that is in all.
@@ -101,7 +108,8 @@ func (h *lateRows) Pop() any {
 }
 
 // newWindow reads a checker's rows from a time on.
-func newWindow(ctx context.Context, past Past, checkerID, from int64, known func(dwmon.PastRow) int64) *window {
+// arrived is the start of the first fetch on record where others are made up before it.
+func newWindow(ctx context.Context, past Past, checkerID, from, arrived int64, known func(dwmon.PastRow) int64) *window {
 	chunks := func(yield func([]dwmon.PastRow, error) bool) {
 		err := past.PastRows(ctx, checkerID, from, forever, func(rows []dwmon.PastRow) error {
 			if !yield(rows, nil) {
@@ -113,7 +121,7 @@ func newWindow(ctx context.Context, past Past, checkerID, from int64, known func
 			yield(nil, err)
 		}
 	}
-	w := &window{known: known, now: minTime}
+	w := &window{known: known, arrived: arrived, now: minTime, seen: minTime}
 	w.next, w.stop = iter.Pull2(chunks)
 	return w
 }
@@ -151,19 +159,26 @@ func (w *window) take(r dwmon.PastRow, forget int64) {
 		return
 	}
 	w.all.micros = append(w.all.micros, r.Micros)
-	if r.FirstSeen = w.known(r); r.FirstSeen > w.now {
+	switch r.FirstSeen = w.known(r); {
+	case r.FirstSeen <= w.now:
+		w.seen = max(w.seen, r.FirstSeen)
+		w.fresh = append(w.fresh, r.Micros)
+	case w.now < w.arrived:
+		w.unproven = append(w.unproven, r)
+	default:
 		w.apart = true
 		heap.Push(&w.late, r)
-		return
 	}
-	w.fresh = append(w.fresh, r.Micros)
 }
 
 // settle merges what has become known.
 func (w *window) settle(forget int64) {
 	for len(w.late) > 0 && w.late[0].FirstSeen <= w.now {
-		w.fresh = append(w.fresh, heap.Pop(&w.late).(dwmon.PastRow).Micros)
+		r := heap.Pop(&w.late).(dwmon.PastRow)
+		w.seen = max(w.seen, r.FirstSeen)
+		w.fresh = append(w.fresh, r.Micros)
 	}
+	w.prove()
 	if len(w.fresh) > 0 {
 		slices.SortFunc(w.fresh, cmp.Compare[int64])
 		w.sure.merge(w.fresh)
@@ -173,9 +188,36 @@ func (w *window) settle(forget int64) {
 	w.sure.drop(forget)
 }
 
+// prove looks again at the rows of which nobody knew whether they were late.
+func (w *window) prove() {
+	for _, r := range w.unproven {
+		if r.FirstSeen <= w.now {
+			w.seen = max(w.seen, r.FirstSeen)
+		}
+	}
+	left := w.unproven[:0]
+	for _, r := range w.unproven {
+		switch {
+		case r.FirstSeen <= w.now:
+			w.fresh = append(w.fresh, r.Micros)
+		case r.Micros <= w.seen:
+			w.apart = true
+			heap.Push(&w.late, r)
+		default:
+			left = append(left, r)
+		}
+	}
+	w.unproven = left
+}
+
 // counts are how many rows that are known lie in a window, and how many there are.
 func (w *window) counts(win dwmon.Window) (known, all int64) {
 	known = w.sure.count(win)
+	for _, r := range w.unproven {
+		if win.From <= r.Micros && r.Micros < win.Until {
+			known++
+		}
+	}
 	if !w.apart {
 		return known, known
 	}

@@ -21,6 +21,8 @@ type bench struct {
 
 	rig       *hostbench.Rig
 	histories map[historyKey]*history
+	year      *year
+	trials    []trial
 	undo      []func()
 }
 

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/dwmon/dwmon/internal/suggest/proof"
+
 // measures are the rows in order. Their numbers are kept when a row goes.
 var measures = []measure{
 	{row: 1, what: "fetch of 10,000 rows over a raw unix-socket frame", reach: []reach{atMost(4, "×")}, measure: fetchOverRaw},
@@ -24,4 +26,7 @@ var measures = []measure{
 	{row: 14, what: "back after a day: 1,000 checkers, 1.44M checks", reach: []reach{atMost(90, " s")}, measure: backAfterADay},
 	{row: 15, what: "at rest, 100 small checkers a minute: CPU of a core", reach: []reach{atMost(0.5, " %")}, measure: atRest},
 	{row: 16, what: "backtest of a year: every minute, 10,000 rows a day", reach: []reach{atMost(5, " s")}, measure: backtestOfAYear},
+	{row: 17, what: "suggest on a year, 10,000 rows a day", reach: []reach{atMost(10, " s")}, measure: suggestOnAYear},
+	{row: 18, what: "suggest: false alarms a week in later weeks, for 1", parts: shapeNames(), reach: []reach{atMost(2, "")}, measure: falseAlarmsOfSuggest},
+	{row: 19, what: "suggest: outages found, an hour at 40 %", parts: shapeNames(), reach: []reach{atLeast(100*proof.Findable, " %")}, measure: outagesFoundBySuggest},
 }

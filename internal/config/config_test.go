@@ -393,3 +393,34 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckJudgesATextWithoutItsSurroundings(t *testing.T) {
+	t.Setenv("DWMON_CHECKS", "/elsewhere")
+	t.Setenv("PG", "hunter2")
+	const text = `
+checks: sub
+db: "${DB}"
+sources:
+  A: {getter: postgres, settings: {dsn: "postgres://u:${PG}@${file:/no/such}/x", wrong: "${not a name}"}}
+  B: {getter: sqlite}
+heartbeat: {url: "https://h/${ID}"}
+`
+	c, faults := Check("/etc/dwmon/dwmon.yaml", text, nil)
+	var got []string
+	for _, f := range faults {
+		got = append(got, f.Error())
+	}
+	want := []string{
+		"/etc/dwmon/dwmon.yaml:3:5: db holds a reference ${…}; they are replaced in settings and in heartbeat.url only",
+		"/etc/dwmon/dwmon.yaml:5:89: a reference in sources.A.settings is none: its name is no variable's",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	if c.Checks != "/etc/dwmon/sub" || c.Plugins != "/etc/dwmon/plugins" || len(c.Sources) != 2 {
+		t.Errorf("what is right is not in the configuration: checks %s, plugins %s, %d sources", c.Checks, c.Plugins, len(c.Sources))
+	}
+	if text := string(c.Sources["A"].Settings); strings.Contains(text, "hunter2") || !strings.Contains(text, "${PG}@${file:/no/such}") {
+		t.Errorf("references are replaced: %s", text)
+	}
+}

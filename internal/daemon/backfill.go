@@ -76,11 +76,17 @@ func Backfill(ctx context.Context, o Options, r BackfillRequest, progress func(B
 			return backfillAside(ctx, o, r, progress)
 		}
 	}
-	a, err := assemble(ctx, o)
+	out, err := backfillAlone(ctx, o, r, progress)
 	var held *sqlite.ErrLocked
 	if errors.As(err, &held) && held.Holder.Socket != "" && o.Now == nil { // a daemon has a clock of its own
 		return askBackfill(ctx, held.Holder.Socket, r, progress)
 	}
+	return out, err
+}
+
+// backfillAlone does a backfill under the lock.
+func backfillAlone(ctx context.Context, o Options, r BackfillRequest, progress func(BackfillStage)) (*Backfilled, error) {
+	a, err := assemble(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +106,7 @@ func backfillAside(ctx context.Context, o Options, r BackfillRequest, progress f
 	cfg := *o.Config
 	cfg.DB = filepath.Join(dir, "dwmon.db")
 	o.Config = &cfg
-	a, err := assemble(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	out, err := a.backfillNow(ctx, r, progress)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer cancel()
-	return out, errors.Join(err, a.close(closing))
+	return backfillAlone(ctx, o, r, progress)
 }
 
 // backfillNow does a backfill without a daemon.
@@ -166,6 +165,7 @@ type backfilling struct {
 	progress func(BackfillStage)
 	asked    *dwmon.Checker // the checker with the query that is asked
 	maxRows  int64
+	started  int64 // of the fetch, microseconds since the epoch
 	out      *Backfilled
 }
 
@@ -189,9 +189,10 @@ func (b *backfilling) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.started = now.UnixMicro()
 	b.compose()
 	rows := b.db.NewBackfill(sqlite.BackfillOptions{
-		CheckerID: p.ID, Query: c.QueryRevision(), Started: now.UnixMicro(), Before: before, Since: b.request.Since, DryRun: b.request.DryRun,
+		CheckerID: p.ID, Query: c.QueryRevision(), Started: b.started, Before: before, Since: b.request.Since, DryRun: b.request.DryRun,
 	})
 	defer rows.Close()
 	summary, err := b.fetch(ctx, rows)
@@ -202,25 +203,31 @@ func (b *backfilling) run(ctx context.Context) error {
 	coverage := dwmon.Coverage{
 		Cut: dwmon.IsCut(b.asked.Query, summary, tally), NewestFirst: dwmon.NewestFirst(b.asked.Query), Tally: tally, Ended: b.opts.now().UnixMicro(),
 	}
-	done, err := rows.Store(ctx, coverage.Cut, b.complete(coverage), func(done, total int64) { b.progress(BackfillStage{true, done, total}) })
+	done, err := rows.Store(ctx, coverage.Cut, b.complete(coverage, summary), func(done, total int64) { b.progress(BackfillStage{true, done, total}) })
 	done.SkippedNull = summary.SkippedNull
 	b.out.Backfill = done
 	if err != nil {
 		return b.brokenOff(err)
 	}
-	b.out.Notes = append(b.out.Notes, summary.Warnings...)
+	for _, warning := range summary.Warnings {
+		b.note("%s", b.redact(warning))
+	}
 	b.remark()
 	return nil
 }
 
 // complete is the span of which the result holds every row; nil where that is not
-// known. Another query than the checker's may end before the present.
-func (b *backfilling) complete(c dwmon.Coverage) *dwmon.Span {
+// known. Another query than the checker's may end before the present, and so may the
+// source's data.
+func (b *backfilling) complete(c dwmon.Coverage, said dwmon.FetchSummary) *dwmon.Span {
 	from, ok := c.CompleteFrom()
 	if !ok {
 		return nil
 	}
-	span := dwmon.Span{From: from, Until: c.Ended}
+	if b.opts.Now != nil { // whose clock is not the source's
+		said.SourceNow = nil
+	}
+	span := dwmon.Span{From: from, Until: dwmon.Reach(b.started, said.SourceNow, said.DataAsOf)}
 	if b.request.Query != "" {
 		span.Until = c.Tally.Newest + 1
 	}
@@ -229,7 +236,7 @@ func (b *backfilling) complete(c dwmon.Coverage) *dwmon.Span {
 
 // brokenOff says what is left of a backfill that has ended early.
 func (b *backfilling) brokenOff(err error) error {
-	if b.out.Fresh == 0 {
+	if b.out.Fresh == 0 || b.request.DryRun {
 		return err
 	}
 	return fmt.Errorf("%w; %s stored until then and stay: another backfill goes on from there", err, counted(b.out.Fresh, "row was", "rows were"))

@@ -165,7 +165,7 @@ func (s *suggester) bound() (err error) {
 		from = *p.QueryFetched
 		s.note("QUERY or SOURCE was edited: only rows since %s count, which the present one has brought", s.stamp(from/1e6))
 	}
-	s.until = dwmon.FloorMinute(min(s.whole.Until, s.now.UnixMicro())/1e6 - int64(s.checker.Options.Grace/time.Second))
+	s.until = dwmon.FloorMinute(s.whole.Until/1e6 - int64(s.checker.Options.Grace/time.Second))
 	s.from = -dwmon.FloorMinute(-(from + 999_999) / 1e6)
 	s.from = max(s.from, s.until-suggestWeeks*7*86400)
 	if s.q.Since != nil && *s.q.Since > s.from {

@@ -14,6 +14,10 @@ import (
 type Replay struct {
 	engine *Engine
 	job    *Job
+	// What follows belongs to the present pass. It is kept from one to the next: a year
+	// has half a million of them.
+	pass   pass
+	made   fetched
 	report Report
 }
 
@@ -30,7 +34,8 @@ func (r *Replay) Fetched(ctx context.Context, f *dwmon.Fetch) error {
 	if err != nil {
 		return err
 	}
-	made := &fetched{record: *f}
+	made := &r.made
+	*made = fetched{record: *f}
 	made.record.Progress, made.record.Slot, made.summary.DataAsOf = p.progress, p.m, f.DataAsOf
 	if f.Err != nil {
 		if err := p.recordFailure(ctx, made, f.Err); !p.recorded {
@@ -62,7 +67,8 @@ func (r *Replay) Unasked(ctx context.Context, now time.Time) error {
 // begin looks at the store as a pass does before it asks its source.
 func (r *Replay) begin(ctx context.Context, now time.Time) (*pass, *dwmon.Plan, error) {
 	c := r.job.Checker
-	p := &pass{Engine: r.engine, job: r.job, now: now, m: dwmon.Slot(now, c.Options.Grace), zone: c.Zone(r.engine.zone), report: &r.report}
+	p := &r.pass
+	*p = pass{Engine: r.engine, job: r.job, now: now, m: dwmon.Slot(now, c.Options.Grace), zone: c.Zone(r.engine.zone), report: &r.report}
 	r.report.Slot, r.report.Results = p.m, r.report.Results[:0]
 	if err := p.sight(ctx); err != nil {
 		return nil, nil, fmt.Errorf("checker %s: %w", c.Name, err)

@@ -19,22 +19,49 @@ func (s *server) codeActions(p codeActionParams) ([]codeAction, error) {
 		return found, nil
 	}
 	_, own := s.parse(d.text, "", "")
+	tried := 0
 	for _, f := range s.faults(d) {
 		diagnostic := d.diagnostic(f)
 		if !meet(diagnostic.Range, p.Range) {
 			continue
 		}
-		for _, fix := range d.fixes(f) {
-			if !f.Edit.Mends() && !s.mends(d, fix, len(own)) {
-				continue
-			}
+		offer := func(fix fix, preferred bool) {
 			found = append(found, codeAction{
-				Title: fix.title, Kind: kindQuickFix, Diagnostics: []Diagnostic{diagnostic}, IsPreferred: true,
+				Title: fix.title, Kind: kindQuickFix, Diagnostics: []Diagnostic{diagnostic}, IsPreferred: preferred,
 				Edit: workspaceEdit{map[string][]textEdit{d.uri: d.textEdits(fix.edits)}},
 			})
 		}
+		for _, fix := range d.fixes(f) {
+			if !f.Edit.Mends() {
+				if tried++; tried > maxTried || !s.mends(d, fix, len(own)) {
+					continue
+				}
+			}
+			offer(fix, true)
+		}
+		if f.Severity == dwmon.SeverityWarning {
+			offer(d.allow(f.Rule()), false)
+		}
 	}
 	return found, nil
+}
+
+// maxTried bounds how many changes are tried out for one request: each is read as
+// a file.
+const maxTried = 20
+
+// allow is the comment by which a warning is not given any more, above the first
+// section.
+func (d *document) allow(code string) fix {
+	at := len(d.text) - len(strings.TrimPrefix(d.text, "\ufeff"))
+	if o := d.outline(); len(o.Sections) > 0 {
+		at, _ = d.lineAt(o.Sections[0].Marker.From)
+	}
+	end := "\n"
+	if strings.Contains(d.text, "\r\n") {
+		end = "\r\n"
+	}
+	return fix{"Allow " + code + " in this file", []edit{{checkfile.Span{From: at, To: at}, "# dwmon: allow " + code + end}}}
 }
 
 // wants says whether quick fixes are asked for.
@@ -119,7 +146,7 @@ func (d *document) replaceTokens(from, to int, meant []string) []edit {
 	if len(meant) == 1 {
 		return []edit{{checkfile.Span{From: from, To: to}, meant[0]}}
 	}
-	o := checkfile.NewOutline([]byte(d.text))
+	o := d.outline()
 	sec := o.At(from)
 	if sec == nil {
 		return nil

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -28,7 +27,6 @@ type client struct {
 	out   *bufio.Reader
 	next  int
 	ended chan error
-	once  sync.Once
 	// told are messages that came while another was waited for.
 	told []answer
 }

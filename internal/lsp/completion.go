@@ -60,7 +60,7 @@ func (s *server) item(d *document, p proposal, i, from, to int) completionItem {
 // propose gives what can stand at an offset, in place of what stands between from
 // and there.
 func (s *server) propose(d *document, at int) (from int, all []proposal) {
-	o := checkfile.NewOutline([]byte(d.text))
+	o := d.outline()
 	sec := o.At(at)
 	lineFrom, _ := d.lineAt(at)
 	lineFrom = min(lineFrom, at)
@@ -242,10 +242,11 @@ func optionValues(place yamlPlace, node schema.Node, cfg *config.Config) (all []
 }
 
 // handlerNames are those of the configuration; without a list in it, log.
-func handlerNames(cfg *config.Config) (names []string) {
+func handlerNames(cfg *config.Config) []string {
 	if cfg == nil || cfg.Handlers == nil {
 		return []string{"log"}
 	}
+	names := []string{}
 	for _, h := range cfg.Handlers {
 		names = append(names, h.Name)
 	}

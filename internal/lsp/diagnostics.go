@@ -60,12 +60,12 @@ func (s *server) checkerFaults(d *document) []dwmon.FileFault {
 	around := checklint.Surroundings{Now: s.opts.Now().Unix(), Zone: zone(cfg)}
 	if cfg != nil {
 		around.Require = cfg.Policy.Require
-		for _, h := range cfg.Handlers { // without a list it is not known who is told
-			around.Handlers = append(around.Handlers, h.Name)
+		if cfg.Handlers != nil { // without a list it is not known who is told
+			around.Handlers = handlerNames(cfg)
 		}
 		faults = append(faults, unknownCalendars(d, c, cfg)...)
 	}
-	return append(faults, checklint.Lint(c, around)...)
+	return checklint.Allowed(d.text).Filter(append(faults, checklint.Lint(c, around)...))
 }
 
 // unknownCalendars are those that a checker names and the configuration does not.
@@ -159,6 +159,6 @@ func (d *document) inYAML(offset int) bool {
 	if kindOf(d.uri) != checkerFile {
 		return true
 	}
-	sec := checkfile.NewOutline([]byte(d.text)).At(offset)
+	sec := d.outline().At(offset)
 	return sec != nil && sec.Mark == optionsMark
 }

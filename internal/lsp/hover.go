@@ -49,7 +49,7 @@ func (s *server) hover(p positionParams) (*hoverResult, error) {
 		return nil, nil
 	}
 	at := d.offset(p.Position)
-	o := checkfile.NewOutline([]byte(d.text))
+	o := d.outline()
 	sec := o.At(at)
 	if sec == nil {
 		return nil, nil

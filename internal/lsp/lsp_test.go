@@ -384,7 +384,11 @@ func TestNamesOfTheConfigurationAreLookedUp(t *testing.T) {
 	for _, d := range found {
 		codes = append(codes, fmt.Sprintf("%d:%d %s", d.Range.Start.Line, d.Range.Start.Character, d.Code))
 	}
-	equal(t, "names that there are not", codes, "12:15 "+dwmon.CodeUnknownCalendar, "13:16 "+dwmon.CodeUnknownHandler)
+	equal(t, "names that there are not", codes, "13:15 "+dwmon.CodeUnknownCalendar, "14:16 "+dwmon.CodeUnknownHandler)
+	nobody := folder(t, map[string]string{"dwmon.yaml": "handlers: []\n"})
+	if found := c.open(nobody("a.dwmon"), good+"handlers: [log]\n"); len(found) != 1 || found[0].Code != dwmon.CodeUnknownHandler {
+		t.Errorf("a handler where nobody is configured: %+v", found)
+	}
 	equal(t, "a name that no checker may have", texts(c.open(uri("checks/..b.dwmon"), good)),
 		"0:0-0:1 the name ..b holds \"..\" | rename the file")
 	c.shutDown()
@@ -397,6 +401,24 @@ func TestWarningsAreThoseOfValidate(t *testing.T) {
 	if len(found) != 1 || found[0].Severity != severityWarning || found[0].Code != dwmon.CodeLimitTooSmall {
 		t.Errorf("%+v", found)
 	}
+	r, _ := json.Marshal(found[0].Range)
+	var actions []codeAction
+	if err := json.Unmarshal(c.ask("textDocument/codeAction", fmt.Sprintf(`{"textDocument": {"uri": "file:///x/a.dwmon"}, "range": %s, "context": {"diagnostics": []}}`, r)), &actions); err != nil {
+		t.Fatal(err)
+	}
+	if len(actions) != 1 || actions[0].IsPreferred {
+		t.Fatalf("%+v", actions)
+	}
+	allowed := apply(newDocument("", 1, text), actions[0].Edit.Changes["file:///x/a.dwmon"])
+	if want := "# a head\n# dwmon: allow limit-too-small\n__QUERY__\n"; !strings.HasPrefix(allowed, want) {
+		t.Errorf("%s is put in: %s", actions[0].Title, allowed)
+	}
+	equal(t, "what is allowed", texts(c.open("file:///x/b.dwmon", allowed)))
+	text = strings.Replace(good, "CHECKMINUTES*/20", "CHECKMINUTES*/25,50", 1)
+	if found := c.open("file:///x/c.dwmon", text); len(found) == 0 {
+		t.Error("the parser's own warnings are not given")
+	}
+	equal(t, "the parser's own warnings", texts(c.open("file:///x/d.dwmon", "# dwmon: allow uneven-step, listed-twice, windows-apart\n"+text)))
 	c.shutDown()
 }
 
@@ -410,7 +432,7 @@ func TestFaultsOfUnitTestsAreShown(t *testing.T) {
 			{File: "b.dwmon", Line: 1, Column: 1, Severity: dwmon.SeverityError, Message: "about the checker"},
 		}
 	}})
-	equal(t, "its own faults only", texts(c.open("file:///x/a.dwmontest.yaml", "tests: []")), "0:7-0:9 about tests: []")
+	equal(t, "its own faults only", texts(c.open("file:///x/a.dwmontest.yaml", "tests: []")), "0:7-0:8 about tests: []")
 	c.shutDown()
 }
 

@@ -53,7 +53,7 @@ func (s *server) symbols(p documentParams) ([]documentSymbol, error) {
 	if d == nil || kindOf(d.uri) != checkerFile {
 		return all, nil
 	}
-	o := checkfile.NewOutline([]byte(d.text))
+	o := d.outline()
 	for _, sec := range o.Sections {
 		symbol := documentSymbol{
 			Name: strings.Trim(sec.Mark, "_"), Kind: symbolNamespace,
@@ -81,7 +81,7 @@ func (s *server) folding(p documentParams) ([]foldingRange, error) {
 	if d == nil || kindOf(d.uri) != checkerFile {
 		return all, nil
 	}
-	for _, sec := range checkfile.NewOutline([]byte(d.text)).Sections {
+	for _, sec := range d.outline().Sections {
 		start, end := d.position(sec.Marker.From).Line, d.position(d.sectionEnd(sec)).Line
 		if end > start {
 			all = append(all, foldingRange{StartLine: start, EndLine: end, Kind: "region"})

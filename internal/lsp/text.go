@@ -4,9 +4,12 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/dwmon/dwmon/internal/checkfile"
 )
 
-// document is a text as the editor has it.
+// document is a text as the editor has it. It does not change: an edit makes
+// another one.
 type document struct {
 	uri     string
 	version int
@@ -14,6 +17,15 @@ type document struct {
 	// starts are the offsets of the lines as the protocol counts them: they end in
 	// LF, CRLF or CR.
 	starts []int
+	// parts is the outline, once it was asked for.
+	parts *checkfile.Outline
+}
+
+func (d *document) outline() *checkfile.Outline {
+	if d.parts == nil {
+		d.parts = checkfile.NewOutline([]byte(d.text))
+	}
+	return d.parts
 }
 
 func newDocument(uri string, version int, text string) *document {

@@ -19,8 +19,10 @@ const (
 	lossNoMin = 2.0
 	// lossDelay is that of each doubling of the look-back: what is found is found later.
 	lossDelay = 0.5
-	// lossHigh is that of each doubling of MAXNUM over what is usual, up to three.
-	lossHigh = 0.5
+	// lossLow is that of a MINNUM at nothing of what is usual, lossHigh that of each
+	// doubling of MAXNUM over it, up to three.
+	lossLow  = 0.3
+	lossHigh = 0.3
 
 	// dropShare is what is left of the usual rows in the outage that lines are made to
 	// find, within an hour.
@@ -32,7 +34,7 @@ const (
 )
 
 // lookbacks are those that may be proposed, in seconds.
-var lookbacks = []int64{60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400}
+var lookbacks = []int64{60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400, 172_800, 604_800}
 
 // bounds are those of each quarter of the week by itself, for one look-back.
 type bounds struct {
@@ -82,7 +84,7 @@ func (f *profile) finds(q int, low int64) float64 {
 // lowLoss is how much worse than with a MINNUM at the usual count a quarter fares with
 // this one.
 func (f *profile) lowLoss(q int, low int64) float64 {
-	loss := 1 - min(1, float64(low)/max(f.usual[q].mean, 0.5)) + lossBlind*(1-f.finds(q, low))
+	loss := lossLow*(1-min(1, float64(low)/max(f.usual[q].mean, 0.5))) + lossBlind*(1-f.finds(q, low))
 	if low == 0 {
 		loss += lossNoMin
 	}

@@ -53,7 +53,7 @@ func (o *Options) refuse(in Past) error {
 		}
 	case in.Purged && span < leastWeeks*weekSeconds:
 		return &Refusal{
-			RefusePurged, fmt.Sprintf("older rows were purged, and only %s of whole history is left; %d weeks are needed", days(span), leastWeeks),
+			RefusePurged, fmt.Sprintf("older rows were purged, and only %s of whole history are left; %d weeks are needed", days(span), leastWeeks),
 			"let the purger keep more",
 		}
 	case span < leastWeeks*weekSeconds:
@@ -86,7 +86,7 @@ func (b *builder) refuseThin() error {
 		}
 	case known < leastKnown:
 		return &Refusal{
-			RefuseHoles, fmt.Sprintf("of %s of history only %.0f %% can be used: %s", days(span), 100*known, b.mostOut()),
+			RefuseHoles, fmt.Sprintf("of %s of history only %.0f %% can be used; most of the rest is left out for one reason: %s", days(span), 100*known, b.mostOut()),
 			"a larger LIMIT in QUERY or `dwmon backfill` closes holes",
 		}
 	case rows < leastRows:
@@ -104,9 +104,9 @@ func (b *builder) mostOut() string {
 	for _, s := range b.in.Out {
 		by[s.Why] += max(0, min(s.Until, b.past.counts.Until)-max(s.From, b.past.from))
 	}
-	whys := []Why{WhyHole, WhyOutage, WhyOff, WhyIncident, WhyClosed}
+	whys := []Why{WhyHole, WhyOff, WhyIncident, WhyClosed}
 	most := slices.MaxFunc(whys, func(x, y Why) int { return int(min(1, max(-1, by[x]-by[y]))) })
-	return fmt.Sprintf("most of the rest is left out because of: %s", most)
+	return string(most)
 }
 
 // refuseBlind looks at what was made.

@@ -3,7 +3,9 @@ package suggest
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/words"
@@ -18,15 +20,26 @@ func (p *Proposal) Text(zone *time.Location, falseAlarms float64) []string {
 		for _, why := range p.Lines[i].Why() {
 			text = append(text, "# "+why)
 		}
-		text = append(text, p.Lines[i].Requirement.Identity())
+		text = append(text, p.Lines[i].text())
 	}
 	return text
 }
 
+// text is the line as people write it: two hours as two hours, where the shortest form
+// would be a step, */14.
+func (l *Line) text() string {
+	identity := l.Requirement.Identity()
+	if bits.OnesCount32(uint32(l.Hours)) != 2 || l.Hours&1 == 0 {
+		return identity
+	}
+	last := strconv.Itoa(bits.Len32(uint32(l.Hours)) - 1)
+	return strings.Replace(identity, "CHECKHOURS*/"+last+" ", "CHECKHOURS0,"+last+" ", 1)
+}
+
 // Why says what a line rests on, in sentences.
 func (l *Line) Why() []string {
-	return append([]string{fmt.Sprintf("Usually %s rows in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
-		words.Number(l.Median), length(l.Lookback), words.Number(l.P1), words.Number(l.P99), words.Number(int64(l.Windows)), l.Days)}, l.Notes...)
+	return append([]string{fmt.Sprintf("Usually %s in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
+		words.Count(l.Median, "row", "rows"), length(l.Lookback), words.Number(l.P1), words.Number(l.P99), words.Number(int64(l.Windows)), l.Days)}, l.Notes...)
 }
 
 func date(second int64, zone *time.Location) string {

@@ -40,11 +40,6 @@ func newGrid(from, until int64, zone *time.Location, closed *dwmon.ClosedDays) *
 
 func (g *grid) index(minute int64) int { return int((minute - g.from) / quarterSize) }
 
-// minuteOf is the minute's number within its local hour.
-func (g *grid) minuteOf(minute int64) int {
-	return int(g.quarter[g.index(minute)])%4*15 + int(minute%quarterSize/60)
-}
-
 // layer is a schedule: at which minutes of the week windows of one kind are due. The
 // present lines of one look-back make one.
 type layer struct {

@@ -79,7 +79,9 @@ func pastFirst(c *conn, p *dwmon.Past) error {
 			return err
 		}
 		p.First = &dwmon.PastFetch{}
-		readPastFetch(r, p.First)
+		if err := new(pastFetches).read(c, r, p.First); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -141,19 +143,24 @@ func pastSpans(c *conn, checkerID int64, kind string) (spans []dwmon.Span, err e
 // selectPastFetches gives the fetches of a checker after a (slot, id). Columns are dear
 // where a year is read: flags are together in one.
 const selectPastFetches = `SELECT f.id, f.slot, f.started, f.ended, f.ok + 2 * f.baseline + 4 * f.cut + 8 * f.unordered, f.rows, f.fresh, f.skipped,
-	f.oldest, f.newest, f.skew, f.data_as_of, f.pass, f.reach, f.oldest_fresh, r.query_id, f.fault, f.error
-	FROM fetches f INDEXED BY fetches_checker LEFT JOIN revisions r ON r.id = f.revision_id
+	f.oldest, f.newest, f.skew, f.data_as_of, f.pass, f.reach, f.oldest_fresh, f.revision_id, f.fault, f.error
+	FROM fetches f INDEXED BY fetches_checker
 	WHERE f.checker_id = ? AND (f.slot, f.id) > (?, ?)`
 
-// readPastFetch reads a record. Older ones do not say when their pass was, nor how far
-// they could see.
-func readPastFetch(r row, f *dwmon.PastFetch) {
+// pastFetches reads fetches of the past. Neighbours mostly asked by the same text.
+type pastFetches struct {
+	revisionID, queryID int64
+}
+
+// read reads a record. Older ones do not say when their pass was, nor how far they could
+// see.
+func (p *pastFetches) read(c *conn, r row, f *dwmon.PastFetch) error {
 	flags := r.int(4)
 	f.ID, f.Slot, f.Started, f.Ended = r.int(0), r.int(1), r.int(2), r.int(3)
 	f.Baseline, f.Cut = flags&2 != 0, flags&4 != 0
 	f.Tally = dwmon.Tally{Rows: r.int(5), Skipped: r.int(7), Oldest: r.int(8), Newest: r.int(9), Unordered: flags&8 != 0}
 	f.Ingested = dwmon.Ingested{Fresh: r.int(6), OldestFresh: r.int(14)}
-	f.Skew, f.DataAsOf, f.QueryID = r.int(10), r.intp(11), r.int(15)
+	f.Skew, f.DataAsOf = r.int(10), r.intp(11)
 	f.Pass, f.Reach = f.Started, r.int(13)
 	if !r.null(12) {
 		f.Pass = r.int(12)
@@ -167,6 +174,18 @@ func readPastFetch(r row, f *dwmon.PastFetch) {
 	if flags&1 == 0 {
 		f.Err = &dwmon.FetchError{Fault: parseFault(r.text(16)), Err: errors.New(r.text(17))}
 	}
+	if id := r.int(15); id != p.revisionID {
+		query, err := c.one("SELECT query_id FROM revisions WHERE id = ?", id)
+		if err != nil {
+			return err
+		}
+		p.revisionID, p.queryID = id, 0
+		if query != nil {
+			p.queryID = query.int(0)
+		}
+	}
+	f.QueryID = p.queryID
+	return nil
 }
 
 // PastFetches gives the fetches of a checker that come after a place (slot, id), in the
@@ -174,6 +193,7 @@ func readPastFetch(r row, f *dwmon.PastFetch) {
 // transaction is open. An error of yield ends it and is returned.
 func (db *DB) PastFetches(ctx context.Context, checkerID, afterSlot, afterID int64, yield func([]dwmon.PastFetch) error) error {
 	chunk := make([]dwmon.PastFetch, 0, pastRows/8)
+	var reader pastFetches
 	for {
 		chunk = chunk[:0]
 		err := db.read(ctx, func(c *conn) error {
@@ -182,7 +202,9 @@ func (db *DB) PastFetches(ctx context.Context, checkerID, afterSlot, afterID int
 					return err
 				}
 				chunk = append(chunk, dwmon.PastFetch{})
-				readPastFetch(r, &chunk[len(chunk)-1])
+				if err := reader.read(c, r, &chunk[len(chunk)-1]); err != nil {
+					return err
+				}
 			}
 			return nil
 		})

@@ -14,7 +14,8 @@ import (
 
 // Shape is what traffic looks like.
 type Shape struct {
-	Name string
+	// Name is short, What says it in words.
+	Name, What string
 	// PerDay is the rows of an ordinary working day.
 	PerDay float64
 	// Night is what is left of the rate at its lowest hour, as a share of the mean;
@@ -45,23 +46,23 @@ type Shape struct {
 
 // Shapes are those that the proof tries.
 var Shapes = []Shape{
-	{Name: "flat", PerDay: 10_000, Night: 1, Weekend: 1, Train: 8},
-	{Name: "day rhythm", PerDay: 10_000, Night: 0.2, Weekend: 1, Train: 8},
-	{Name: "day and week", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Train: 8},
-	{Name: "day and week, over-dispersed", PerDay: 10_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.006, ShortExtra: 0.02, Train: 8},
-	{Name: "four weeks only", PerDay: 10_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.006, ShortExtra: 0.02, Train: 4},
-	{Name: "two weeks only", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Train: 2},
-	{Name: "half a year", PerDay: 10_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.006, ShortExtra: 0.02, Train: 26},
-	{Name: "trend up", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Growth: 0.02, Train: 16},
-	{Name: "trend down", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Growth: -0.02, DayExtra: 0.002, Train: 16},
-	{Name: "bursts", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Bursts: 3, BurstFactor: 4, Train: 8},
-	{Name: "outages in the history", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Outages: 26, Train: 8},
-	{Name: "holidays in a calendar", PerDay: 10_000, Night: 0.2, Weekend: 0.3, Holidays: 26, Marked: true, Train: 12},
-	{Name: "holidays nobody marked", PerDay: 10_000, Night: 0.2, Weekend: 0.3, Holidays: 17, Train: 12},
-	{Name: "launch day", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Launch: 3, Train: 9},
-	{Name: "office hours", PerDay: 5_000, Night: 1, Weekend: 0, Office: true, Train: 8},
-	{Name: "few rows", PerDay: 1_500, Night: 0.5, Weekend: 0.6, Train: 8},
-	{Name: "many rows", PerDay: 150_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.004, ShortExtra: 0.01, Train: 8},
+	{Name: "flat", What: "the same rate all day and all week", PerDay: 10_000, Night: 1, Weekend: 1, Train: 8},
+	{Name: "day rhythm", What: "nine times as many rows at 16:00 as at 4:00", PerDay: 10_000, Night: 0.2, Weekend: 1, Train: 8},
+	{Name: "week", What: "the same, and 40 % at weekends", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Train: 8},
+	{Name: "scattered", What: "the same; days scatter by 8 %, quarters of an hour by 14 % beyond chance", PerDay: 10_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.006, ShortExtra: 0.02, Train: 8},
+	{Name: "four weeks", What: "that, made from four weeks", PerDay: 10_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.006, ShortExtra: 0.02, Train: 4},
+	{Name: "two weeks", What: "week, made from two", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Train: 2},
+	{Name: "half a year", What: "scattered, made from 26 weeks", PerDay: 10_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.006, ShortExtra: 0.02, Train: 26},
+	{Name: "trend up", What: "2 % more a week", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Growth: 0.02, Train: 16},
+	{Name: "trend down", What: "2 % less a week, days scatter by 4 %", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Growth: -0.02, DayExtra: 0.002, Train: 16},
+	{Name: "bursts", What: "three a week: half an hour at four times the rate, also in the weeks that are judged", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Bursts: 3, BurstFactor: 4, Train: 8},
+	{Name: "outages", What: "one every other week in the history, a tenth of the rate for one to six hours", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Outages: 26, Train: 8},
+	{Name: "holidays", What: "26 a year, in a calendar", PerDay: 10_000, Night: 0.2, Weekend: 0.3, Holidays: 26, Marked: true, Train: 12},
+	{Name: "unmarked", What: "17 a year in the history, in none", PerDay: 10_000, Night: 0.2, Weekend: 0.3, Holidays: 17, Train: 12},
+	{Name: "launch day", What: "the first three of nine weeks are a ramp", PerDay: 10_000, Night: 0.2, Weekend: 0.4, Launch: 3, Train: 9},
+	{Name: "office", What: "5,000 rows a day, from 8:00 to 18:00 on working days only", PerDay: 5_000, Night: 1, Weekend: 0, Office: true, Train: 8},
+	{Name: "few rows", What: "1,500 a day", PerDay: 1_500, Night: 0.5, Weekend: 0.6, Train: 8},
+	{Name: "many rows", What: "150,000 a day", PerDay: 150_000, Night: 0.2, Weekend: 0.4, DayExtra: 0.004, ShortExtra: 0.01, Train: 8},
 }
 
 // Traffic is made-up rows.

@@ -34,13 +34,23 @@ func (o *Outcome) Add(p Outcome) {
 // FalseAlarmsPerWeek is the mean.
 func (o *Outcome) FalseAlarmsPerWeek() float64 { return float64(o.FalseAlarms) / float64(o.Weeks) }
 
+// FoundShare is the part of the outages that was found.
+func (o *Outcome) FoundShare() float64 { return float64(o.Found) / float64(max(o.Planted, 1)) }
+
+// Findable is the part of the planted outages that must be found.
+const Findable = 0.9
+
 // Numbers of a trial.
 const (
 	// Held is how many weeks are held out.
 	Held = 4
-	// outages are planted in each of them: an hour at Drop of the rows.
+	// outages are planted in each of them.
 	outages = 5
-	Drop    = 0.4
+	// Drop is what is left of the rows.
+	Drop = 0.4
+	// LeastRows must be usual in the hour of an outage: of fewer, 40 % cannot be told
+	// from chance with one false alarm a week.
+	LeastRows = 80
 )
 
 // Present is the line that stands in the file before: a placeholder.
@@ -89,22 +99,35 @@ func (t *Traffic) alarms(lines []dwmon.Requirement, micros []int64, from int64) 
 }
 
 // plant chooses the hours of outages, one on each of some days of a week: not on
-// holidays, and where there are office hours within them.
+// holidays, and where rows are usual that 40 % of can be told from chance.
 func (s Shape) plant(seed uint64, t *Traffic, from int64) (spans []dwmon.Span) {
 	rng := rand.New(rand.NewPCG(seed, 0x0f7))
 	for w := range Held {
 		days := rng.Perm(7)[:outages]
 		sort.Ints(days)
 		for _, d := range days {
-			at := time.Unix(from, 0).In(berlin).AddDate(0, 0, 7*w+d).Add(time.Duration(rng.IntN(23*12)) * 5 * time.Minute)
-			weekend := at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
-			if t.special[dwmon.DayOf(at.Date())] || s.Office && (weekend || at.Hour() < 9 || at.Hour() >= 16) {
+			day := time.Unix(from, 0).In(berlin).AddDate(0, 0, 7*w+d)
+			if t.special[dwmon.DayOf(day.Date())] {
 				continue
 			}
-			spans = append(spans, dwmon.Span{From: at.Unix(), Until: at.Unix() + 3600})
+			for range 50 {
+				at := day.Add(time.Duration(rng.IntN(12*23)) * 5 * time.Minute)
+				if s.usual(at, t.From) >= LeastRows {
+					spans = append(spans, dwmon.Span{From: at.Unix(), Until: at.Unix() + 3600})
+					break
+				}
+			}
 		}
 	}
 	return spans
+}
+
+// usual is how many rows are to be expected in the hour from a time on, by the lower
+// rate of its ends.
+func (s Shape) usual(at time.Time, begin int64) float64 {
+	g := generator{Shape: s, traffic: &Traffic{From: begin}}
+	first, last := g.rate(at), g.rate(at.Add(59*time.Minute))
+	return 60 * min(first, last)
 }
 
 // thin leaves Drop of the rows within spans.

@@ -1,0 +1,1 @@
+autocmd BufNewFile,BufRead *.dwmon,*.dwmonsample setfiletype dwmon
