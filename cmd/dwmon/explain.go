@@ -130,10 +130,10 @@ func printExplanation(out io.Writer, e *daemon.Explanation) error {
 
 func explainHead(s *sheet, e *daemon.Explanation) {
 	s.heading("%s", e.CheckerName)
-	s.row("about", e.Description)
+	s.row("about", dwmon.Printable(e.Description))
 	s.row("file", e.File)
-	s.row("owner", e.Owner)
-	s.row("runbook", e.Runbook)
+	s.row("owner", dwmon.Printable(e.Owner))
+	s.row("runbook", dwmon.Printable(e.Runbook))
 	if st := e.State; st != nil {
 		text := painted(s.out, string(st.State))
 		if st.Since != nil {

@@ -157,15 +157,12 @@ func readPath(path string) (*checkfile.Set, error) {
 // nameOf is a checker's name by its file's path: as the database knows it where it is
 // below the folder of checkers, else that of the file alone.
 func nameOf(path, checks string) string {
-	name := filepath.Base(path)
 	if checks != "" {
-		dir, errDir := filepath.Abs(checks)
-		file, errFile := filepath.Abs(path)
-		if rel, err := filepath.Rel(dir, file); errors.Join(errDir, errFile, err) == nil && filepath.IsLocal(rel) {
-			name = filepath.ToSlash(rel)
+		if name := nameBelow(checks, path); name != "" {
+			return name
 		}
 	}
-	return strings.TrimSuffix(name, filepath.Ext(name))
+	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 }
 
 // fix mends and tidies all files.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -38,14 +39,29 @@ func (c *Checker) QueryRevision() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// password is that of a URL: what stands between the user's name and the host.
-var password = regexp.MustCompile(`(://[^/?#@:]*):[^/?#@]*@`)
+var (
+	// userPassword is what stands between the user's name and the host of a URL. One
+	// that should have been escaped and is not may hold @, and / where the text before it
+	// is no port.
+	userPassword = regexp.MustCompile(`(://[^/?#@:\s\[]*):(?:[^/?#\s]*@|[^/?#@\s]*[^\d/?#@\s][^/?#@\s]*[/?#]\S*@)`)
+	// parameterPassword is a parameter of a URL that bears a secret by its name.
+	parameterPassword = regexp.MustCompile(`(?i)([?&;][^=&;#\s]*(?:password|passwd|pwd|secret|token|api_?key)[^=&;#\s]*=)[^&;#\s]+`)
+)
 
-// ShownSource is SOURCE for people, results and labels: without the password of a
-// URL.
-func (c *Checker) ShownSource() string { return withoutPassword(c.Source) }
+// ShownSource is SOURCE for people, results and labels: without the passwords of a
+// URL, and without what would drive a terminal.
+func (c *Checker) ShownSource() string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return shown(r)
+	}, withoutPassword(c.Source))
+}
 
-func withoutPassword(source string) string { return password.ReplaceAllString(source, "$1:…@") }
+func withoutPassword(source string) string {
+	return parameterPassword.ReplaceAllString(userPassword.ReplaceAllString(source, "$1:…@"), "${1}…")
+}
 
 // Subject is the checker as matchers look at it.
 func (c *Checker) Subject() SilenceSubject {

@@ -52,7 +52,7 @@ type TextFault struct {
 // Error gives FILE:LINE:COLUMN: what is wrong.
 func (f FileFault) Error() string {
 	var b strings.Builder
-	b.WriteString(printable(f.File))
+	b.WriteString(Printable(f.File))
 	if f.Line > 0 {
 		b.WriteString(":" + strconv.Itoa(f.Line) + ":" + strconv.Itoa(max(f.Column, 1)))
 	}
@@ -73,13 +73,26 @@ func (f FileFault) Text() string {
 	var b strings.Builder
 	b.WriteString(f.Error() + "\n")
 	if f.Line > 0 && strings.TrimSpace(f.LineText) != "" {
-		line, caret := excerpt(f.LineText, max(f.Column, 1)-1)
+		line, caret := excerpt(f.shownLine())
 		b.WriteString(indent + line + "\n" + indent + caret + "\n")
 	}
 	if f.Hint != "" {
 		b.WriteString(indent + f.Hint + "\n")
 	}
 	return b.String()
+}
+
+// shownLine is the line, without the passwords of URLs: what is printed in a pull
+// request is read by many. column counts from 0.
+func (f FileFault) shownLine() (text string, column int) {
+	column = max(f.Column, 1) - 1
+	clean := withoutPassword(f.LineText)
+	if clean == f.LineText {
+		return clean, column
+	}
+	chars := []rune(f.LineText)
+	before := string(chars[:min(column, len(chars))])
+	return clean, utf8.RuneCountInString(withoutPassword(before))
 }
 
 // MarshalJSON writes the object that `validate --json` prints.
@@ -178,7 +191,8 @@ func shown(r rune) rune {
 	return r
 }
 
-func printable(s string) string {
+// Printable is a text of one line without what would drive a terminal.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return utf8.RuneError

@@ -47,6 +47,19 @@ func TestFileFaultText(t *testing.T) {
 	}
 }
 
+// TestFileFaultHidesPasswords: faults are printed where many read them.
+func TestFileFaultHidesPasswords(t *testing.T) {
+	f := FileFault{File: "a.dwmon", Line: 7, Column: 1, LineText: "oracle://u:hunter2@h/db", Message: "nobody serves it"}
+	if got, want := f.Text(), "a.dwmon:7:1: nobody serves it\n    oracle://u:…@h/db\n    ^\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	f.Column = 25
+	f.LineText += " b"
+	if got, want := f.Text(), "a.dwmon:7:25: nobody serves it\n    oracle://u:…@h/db b\n                      ^\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestFileFaultJSON(t *testing.T) {
 	got, err := json.Marshal(FileFault{File: "f", Line: 1, Column: 2, Severity: SeverityWarning, Message: "m", Hint: "h", LineText: "secret"})
 	if want := `{"file":"f","line":1,"column":2,"severity":"warning","message":"m","hint":"h","rule":"syntax"}`; err != nil || string(got) != want {

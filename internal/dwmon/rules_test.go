@@ -198,6 +198,13 @@ func TestShownSourceHasNoPassword(t *testing.T) {
 		{"mysql://u:p%40x@h:3306/d", "mysql://u:…@h:3306/d"},
 		{"postgres://db/sales", "postgres://db/sales"},
 		{"http://h:8080/a@b", "http://h:8080/a@b"},
+		{"http://[::1]:8080/a@b", "http://[::1]:8080/a@b"},
+		{"postgres://u:p@ss@db/sales", "postgres://u:…@db/sales"},
+		{"postgres://u:pa/ss@db/sales", "postgres://u:…@db/sales"},
+		{"postgres://u:pa#s?s@db:5432/sales", "postgres://u:…@db:5432/sales"},
+		{"postgres://db/sales?user=u&password=hunter2&sslmode=disable", "postgres://db/sales?user=u&password=…&sslmode=disable"},
+		{"http://h/orders?Access_Token=abc", "http://h/orders?Access_Token=…"},
+		{"a\x1b[31mb\r\nc\u202ed", "a\ufffd[31mb\ufffd\nc\ufffdd"},
 	}
 	for _, tt := range tests {
 		if got := (&Checker{Source: tt.source}).ShownSource(); got != tt.want {
