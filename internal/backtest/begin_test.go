@@ -256,3 +256,39 @@ func TestProgress(t *testing.T) {
 		t.Errorf("it ends with %d of %d", last[0], last[1])
 	}
 }
+
+// Between what was backfilled and a first fetch that was cut lies a hole: history begins
+// before it all the same, and what touches it is UNKNOWN, not BAD.
+func TestAHoleAfterBackfilledHistory(t *testing.T) {
+	l := quietLife(t, everyMinute(4, 6, 300))
+	l.source.limit = 60
+	for i := range 600 { // from five hours before the first pass
+		l.row(monday.Add(time.Duration(i-300)*time.Minute+30*time.Second), 0)
+	}
+	l.minutes(t, 200)
+	from, until := monday.Add(-48*time.Hour).UnixMicro(), monday.Add(-4*time.Hour).UnixMicro()
+	b := &backfilled{Store: l.store, loaded: dwmon.Loaded{At: monday.Add(100 * time.Minute).UnixMicro(), From: &from, Until: &until}}
+	for at := from + 30e6; at < until; at += 60e6 {
+		b.rows = append(b.rows, dwmon.PastRow{Micros: at, FirstSeen: b.loaded.At})
+	}
+	var unknown []int64
+	sum, err := backtest.Run(t.Context(), b, l.options(), func(r dwmon.Result) error {
+		if r.Status == dwmon.Unknown && r.Reason == dwmon.Truncated {
+			unknown = append(unknown, r.Minute)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := from/1e6 + 300; sum.From != want {
+		t.Errorf("it begins at %d, want %d", sum.From, want)
+	}
+	if sum.Bad != 0 {
+		t.Errorf("%d results are BAD where rows may be missing", sum.Bad)
+	}
+	first, last := monday.Add(-4*time.Hour).Unix(), monday.Add(-time.Hour).Unix()
+	if len(unknown) == 0 || unknown[0] < first || unknown[0] > first+300 || unknown[len(unknown)-1] < last-300 || unknown[len(unknown)-1] > last+600 {
+		t.Errorf("UNKNOWN are %v, want those from %d to %d", unknown, first, last)
+	}
+}

@@ -93,16 +93,29 @@ type Wholeness struct {
 //
 // The first fetch is whole from its oldest row on, or from the next one where it was
 // cut. Where its record is gone, only what came after the checker was first seen is
-// sure. Imports and backfills reach further back where nothing lies between.
+// sure. Imports and backfills reach further back; what lies between is a hole, where it
+// is not longer than what they have brought.
 func (p *Past) WholeFrom() (int64, bool) {
-	from, ok := p.fetchedFrom()
+	from, _, ok := p.whole()
+	return from, ok
+}
+
+// whole gives the gaps too, newest first: nothing was brought that is of their time.
+func (p *Past) whole() (from int64, gaps []Span, ok bool) {
+	from, ok = p.fetchedFrom()
 	for _, l := range slices.Backward(p.byEnd()) {
-		switch {
-		case !ok:
+		if !ok {
 			from, ok = *l.From, true
-		case *l.Until >= from-1:
-			from = min(from, *l.From)
+			continue
 		}
+		gap := from - *l.Until
+		if gap > *l.Until-*l.From {
+			continue // more would be lost than won
+		}
+		if gap > 0 {
+			gaps = append(gaps, Span{*l.Until, from - 1})
+		}
+		from = min(from, *l.From)
 	}
 	for _, limit := range []*int64{p.Baseline, p.SpansFrom} {
 		if limit != nil {
@@ -112,7 +125,7 @@ func (p *Past) WholeFrom() (int64, bool) {
 	if p.PurgeMark != nil {
 		from = max(from, *p.PurgeMark*1e6)
 	}
-	return from, ok
+	return from, gaps, ok
 }
 
 // fetchedFrom is from when on fetches alone have brought every row.
@@ -151,13 +164,28 @@ func (p *Past) byEnd() []Loaded {
 	return known
 }
 
-// LeftHoles are the holes less what imports and backfills have filled.
+// LeftHoles are the holes less what imports and backfills have filled, and what lies
+// between these and the first fetch; in order and apart.
 func (p *Past) LeftHoles() []Span {
 	holes := p.Holes
 	for _, l := range p.byEnd() {
 		holes = cutOut(holes, Span{*l.From, *l.Until - 1})
 	}
-	return holes
+	_, gaps, _ := p.whole()
+	return merged(append(slices.Clone(holes), gaps...))
+}
+
+// merged puts spans in order and joins those that overlap or touch.
+func merged(spans []Span) (apart []Span) {
+	slices.SortFunc(spans, func(a, b Span) int { return cmp.Compare(a.From, b.From) })
+	for _, s := range spans {
+		if n := len(apart); n > 0 && s.From <= apart[n-1].Until+1 {
+			apart[n-1].Until = max(apart[n-1].Until, s.Until)
+			continue
+		}
+		apart = append(apart, s)
+	}
+	return apart
 }
 
 // cutOut takes a span out of others, which are in order.
