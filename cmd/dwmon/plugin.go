@@ -1,11 +1,11 @@
 package main
 
 import (
-	"time"
-	"fmt"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
