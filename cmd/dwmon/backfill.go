@@ -45,24 +45,9 @@ time, write another query for the same keys to a file, and name it with --query.
 			return err
 		}
 		r.DryRun = *dryRun
-		cfg, err := load(cmd)
+		o, err := passOptions(cmd, *now)
 		if err != nil {
 			return err
-		}
-		log, level, err := logger(cmd, cfg.Redact)
-		if err != nil {
-			return err
-		}
-		o := daemon.Options{Config: cfg, Log: log, LogLevel: level}
-		if o.Attach, err = attachments(); err != nil {
-			return err
-		}
-		if *now != "" {
-			at, err := parseTime(*now)
-			if err != nil {
-				return &usageError{fmt.Errorf("--now: %w", err), ""}
-			}
-			o.Now = func() time.Time { return at }
 		}
 		bar := newProgressLine(cmd.ErrOrStderr())
 		out, err := daemon.Backfill(cmd.Context(), o, r, func(s daemon.BackfillStage) { bar.say("%s", stageText(s)) })

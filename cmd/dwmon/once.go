@@ -41,25 +41,11 @@ that wait do not change it.`,
 		if once.DeliverFor, err = dwmon.ParseDuration(*deliverFor); err != nil {
 			return &usageError{fmt.Errorf("--deliver-for: %w", err), ""}
 		}
-		cfg, err := load(cmd)
+		o, err := passOptions(cmd, *now)
 		if err != nil {
 			return err
 		}
-		log, level, err := logger(cmd, cfg.Redact)
-		if err != nil {
-			return err
-		}
-		o := daemon.Options{Config: cfg, Log: log, LogLevel: level}
-		if o.Attach, err = attachments(); err != nil {
-			return err
-		}
-		if *now != "" {
-			at, err := parseTime(*now)
-			if err != nil {
-				return &usageError{fmt.Errorf("--now: %w", err), ""}
-			}
-			o.Now, once.Stands = func() time.Time { return at }, true
-		}
+		once.Stands = *now != ""
 		report, err := daemon.Once(cmd.Context(), o, once)
 		var held *sqlite.ErrLocked
 		switch {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +41,32 @@ func pluginOptions(cmd *cobra.Command) (daemon.Options, error) {
 		return daemon.Options{}, err
 	}
 	return daemon.Options{Config: cfg, Log: log, LogLevel: level}, nil
+}
+
+// passOptions are pluginOptions of a command that does passes, at a time given as --now
+// or, where it is empty, at the clock's.
+func passOptions(cmd *cobra.Command, now string) (daemon.Options, error) {
+	o, err := pluginOptions(cmd)
+	if err != nil {
+		return o, err
+	}
+	if o.Attach, err = attachments(); err != nil {
+		return o, err
+	}
+	return o, standIn(&o, now)
+}
+
+// standIn lets the time given as --now stand for the clock; empty: none does.
+func standIn(o *daemon.Options, now string) error {
+	if now == "" {
+		return nil
+	}
+	at, err := parseTime(now)
+	if err != nil {
+		return &usageError{fmt.Errorf("--now: %w", err), ""}
+	}
+	o.Now = func() time.Time { return at }
+	return nil
 }
 
 // onePlugin wants the name of a plugin or the path of its file.

@@ -58,12 +58,8 @@ that the file is bad or that the fetch failed; BAD verdicts do not change it.`,
 		if err != nil {
 			return err
 		}
-		if *now != "" {
-			at, err := parseTime(*now)
-			if err != nil {
-				return &usageError{fmt.Errorf("--now: %w", err), ""}
-			}
-			o.Now = func() time.Time { return at }
+		if err := standIn(&o, *now); err != nil {
+			return err
 		}
 		return tryFile(cmd, o, args[0], opts, *object)
 	}

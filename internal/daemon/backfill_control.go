@@ -27,6 +27,8 @@ type backfillEvent struct {
 	// Faults are those of the checker's file.
 	Faults []wireFault `json:"faults,omitempty"`
 	Error  string      `json:"error,omitempty"`
+	// NoChecker says that Error is an *ErrNoChecker.
+	NoChecker bool `json:"no_checker,omitempty"`
 }
 
 // wireFault is a dwmon.FileFault with all of its fields: its own JSON is for people's
@@ -61,6 +63,7 @@ func (d *daemon) controlBackfill(daemonCtx context.Context, mux *http.ServeMux) 
 			}
 		})
 		var faults dwmon.FileFaults
+		var none *ErrNoChecker
 		switch {
 		case errors.As(err, &faults):
 			var wire []wireFault
@@ -69,7 +72,7 @@ func (d *daemon) controlBackfill(daemonCtx context.Context, mux *http.ServeMux) 
 			}
 			tell(backfillEvent{Faults: wire})
 		case err != nil:
-			tell(backfillEvent{Error: d.redact(err.Error())})
+			tell(backfillEvent{Error: d.redact(err.Error()), NoChecker: errors.As(err, &none)})
 		default:
 			tell(backfillEvent{Done: out})
 		}
@@ -155,6 +158,8 @@ func heardBackfill(r io.Reader, progress func(BackfillStage)) (*Backfilled, erro
 				faults = append(faults, dwmon.FileFault(f))
 			}
 			return nil, faults
+		case e.NoChecker:
+			return nil, &ErrNoChecker{errors.New(e.Error)}
 		case e.Error != "":
 			return nil, errors.New(e.Error)
 		case e.Done != nil:

@@ -187,6 +187,12 @@ func tellWaiting(host *pluginhost.Host, tell func([]string)) (stop func()) {
 	if tell == nil {
 		return func() {}
 	}
+	return tellNowAndThen(host.Asking, tell)
+}
+
+// tellNowAndThen tells how far something is until the function that it returns is
+// called, and then the zero.
+func tellNowAndThen[T any](at func() T, tell func(T)) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -195,9 +201,9 @@ func tellWaiting(host *pluginhost.Host, tell func([]string)) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				tell(host.Asking())
+				tell(at())
 			case <-done:
-				tell(nil)
+				tell(*new(T))
 				return
 			}
 		}

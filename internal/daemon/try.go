@@ -269,20 +269,5 @@ func (t *try) report(at func() TryProgress) (stop func()) {
 	if tell == nil {
 		return func() {}
 	}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				tell(at())
-			case <-done:
-				tell(TryProgress{})
-				return
-			}
-		}
-	}()
-	return func() { close(done); <-ended }
+	return tellNowAndThen(at, tell)
 }
