@@ -113,6 +113,7 @@ func printBackfill(w io.Writer, b *daemon.Backfilled) error {
 		stored = "would be stored"
 	}
 	lines := [][2]string{{"fetched", words.Count(b.Tally.Rows, "row", "rows")}, {"new", words.Number(b.Fresh) + ", " + stored}}
+	lines := [][2]string{{"fetched", count(int(b.Tally.Rows), "row")}, {"new", newText(b)}}
 	if b.Oldest != nil {
 		lines = append(lines, [2]string{"from", at(*b.Oldest)}, [2]string{"to", fmt.Sprintf("%s (%s)", at(*b.Newest), zone)})
 	}
@@ -137,11 +138,25 @@ func printBackfill(w io.Writer, b *daemon.Backfilled) error {
 	return err
 }
 
+// newText says how many rows are history now, or would be.
+func newText(b *daemon.Backfilled) string {
+	switch {
+	case b.Fresh == 0:
+		return "none"
+	case b.DryRun:
+		return fmt.Sprintf("%d, would be stored", b.Fresh)
+	default:
+		return fmt.Sprintf("%d, stored", b.Fresh)
+	}
+}
+
 // wholeText says of what span all rows are there.
 func wholeText(b *daemon.Backfilled, at func(int64) string) string {
 	switch {
 	case b.CompleteFrom == nil && b.Cut:
 		return "no: the result was cut, and its rows are not in the order of their times, newest first"
+	case b.CompleteFrom == nil && b.Tally.Rows > b.Tally.Skipped:
+		return "not known: no row was of the time before " + at(b.Before)
 	case b.CompleteFrom == nil:
 		return "not known: there were no rows"
 	case b.Cut:

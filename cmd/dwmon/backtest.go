@@ -214,7 +214,7 @@ func (p *backtestPage) verdict() {
 		p.list("", b.Incidents)
 		return
 	}
-	p.printf("\n%s → %d: %d new, %d gone, %d in both\n", alertsWord(daemon.Alerts(b.Before)), alerts, len(b.New), len(b.Gone), len(b.Kept))
+	p.printf("\n%s\n", comparedText(daemon.Alerts(b.Before), alerts, len(b.New), len(b.Gone), len(b.Kept)))
 	p.list("new", b.New)
 	p.list("gone", b.Gone)
 	p.list("in both", b.Kept)
@@ -296,6 +296,27 @@ func (p *backtestPage) paragraph(text string) {
 		text = wrapped(text, max(width, narrowest))
 	}
 	p.printf("%s\n", text)
+}
+
+// comparedText says how alerts before and after differ.
+func comparedText(before, after int64, fresh, gone, kept int) string {
+	if before == 0 && after == 0 {
+		return "no alerts with either text"
+	}
+	to := "none"
+	if after > 0 {
+		to = number(after)
+	}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{fresh, "new"}, {gone, "gone"}, {kept, "in both"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return fmt.Sprintf("%s → %s: %s", alertsWord(before), to, strings.Join(parts, ", "))
 }
 
 // alertsWord counts alerts for people.

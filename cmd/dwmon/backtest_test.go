@@ -123,3 +123,17 @@ func TestBacktestGates(t *testing.T) {
 		}
 	}
 }
+
+func TestComparedText(t *testing.T) {
+	for want, n := range map[string][5]int{
+		"no alerts with either text":               {},
+		"no alerts → 3: 3 new":                     {0, 3, 3, 0, 0},
+		"85 alerts → none: 85 gone":                {85, 0, 0, 85, 0},
+		"1 alert → 14: 13 new, 1 in both":          {1, 14, 13, 0, 1},
+		"3 alerts → 15: 13 new, 1 gone, 2 in both": {3, 15, 13, 1, 2},
+	} {
+		if got := comparedText(int64(n[0]), int64(n[1]), n[2], n[3], n[4]); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

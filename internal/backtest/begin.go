@@ -165,7 +165,7 @@ func (b *begin) holesUntil(p *dwmon.Past) int64 {
 // noteReach warns of windows for which the first fetch may have brought too little. The
 // daemon would have judged them all the same.
 func (b *begin) noteReach(o *Options, whole int64) {
-	if whole > b.rowsFrom {
+	if whole > max(b.rowsFrom, (b.told-o.Checker.LongestLookback())*1e6) {
 		b.notes = append(b.notes, fmt.Sprintf("the first fetch brought no rows from before %s: windows that reach below may count too few",
 			time.UnixMicro(whole).In(o.Checker.Zone(o.Zone)).Format("2006-01-02 15:04")))
 	}
@@ -179,12 +179,14 @@ func (b *begin) note(p *dwmon.Past, o *Options, whole int64) {
 		b.notes = append(b.notes, fmt.Sprintf("rows before %s were purged: the replay begins when no window reaches below", at(whole)))
 	case p.Baseline != nil && whole == *p.Baseline:
 		b.notes = append(b.notes, fmt.Sprintf("before %s a row's timestamp was not observed: the replay begins when no window reaches below", at(whole)))
+	case o.Since != nil && b.first > *o.Since:
+		b.notes = append(b.notes, fmt.Sprintf("it begins later than was asked for: rows are whole from %s on, and windows reach back", at(whole)))
 	}
 	if b.recorded <= b.synthetic {
 		return
 	}
-	b.notes = append(b.notes, fmt.Sprintf("before %s no fetch is on record: of every minute from %s on it is taken that it was judged in time, "+
-		"with the rows that were there by their own timestamps, but for those that a fetch is known to have missed; outages do not show", at(b.recorded*1e6), at(b.synthetic*1e6)))
+	b.notes = append(b.notes, fmt.Sprintf("before %s no fetch is on record: up to then every minute counts as judged in time, with the rows of its own time; "+
+		"neither outages show nor, for the most part, rows that came late", at(b.recorded*1e6)))
 }
 
 // ceilMinute is the first minute, seconds since the epoch, at or after a time in

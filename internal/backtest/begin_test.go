@@ -292,3 +292,25 @@ func TestAHoleAfterBackfilledHistory(t *testing.T) {
 		t.Errorf("UNKNOWN are %v, want those from %d to %d", unknown, first, last)
 	}
 }
+
+// A replay that begins later than was asked for says so.
+func TestItBeginsLaterThanAskedFor(t *testing.T) {
+	l := quietLife(t, everyMinute(4, 6, 300))
+	for i := range 100 {
+		l.row(monday.Add(time.Duration(i-50)*time.Minute+30*time.Second), 0)
+	}
+	l.minutes(t, 30)
+	from, until := monday.Add(-48*time.Hour).UnixMicro(), monday.UnixMicro()
+	b := &backfilled{Store: l.store, loaded: dwmon.Loaded{At: monday.Add(10 * time.Minute).UnixMicro(), From: &from, Until: &until}}
+	o := l.options()
+	for since, said := range map[int64]bool{monday.Add(-72 * time.Hour).Unix(): true, monday.Add(-12 * time.Hour).Unix(): false} {
+		o.Since = &since
+		sum, err := backtest.Run(t.Context(), b, o, func(dwmon.Result) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(sum.Notes, "\n"), "it begins later than was asked for: rows are whole from 2026-05-30 12:00 on"); got != said {
+			t.Errorf("since %d the notes are %q", since, sum.Notes)
+		}
+	}
+}

@@ -191,9 +191,13 @@ func (b *backfilling) run(ctx context.Context) error {
 	}
 	b.started = now.UnixMicro()
 	b.compose()
-	rows := b.db.NewBackfill(sqlite.BackfillOptions{
+	rows, err := b.db.NewBackfill(sqlite.BackfillOptions{
 		CheckerID: p.ID, Query: c.QueryRevision(), Started: b.started, Before: before, Since: b.request.Since, DryRun: b.request.DryRun,
+		Foreign: b.request.Query != "",
 	})
+	if err != nil {
+		return err
+	}
 	defer rows.Close()
 	summary, err := b.fetch(ctx, rows)
 	if err != nil {
@@ -206,6 +210,10 @@ func (b *backfilling) run(ctx context.Context) error {
 	done, err := rows.Store(ctx, coverage.Cut, b.complete(coverage, summary), func(done, total int64) { b.progress(BackfillStage{true, done, total}) })
 	done.SkippedNull = summary.SkippedNull
 	b.out.Backfill = done
+	var foreign *sqlite.ErrForeignKeys
+	if errors.As(err, &foreign) {
+		return fmt.Errorf("nothing was stored: %w", err)
+	}
 	if err != nil {
 		return b.brokenOff(err)
 	}

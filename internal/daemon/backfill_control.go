@@ -139,7 +139,11 @@ func askBackfill(ctx context.Context, socket string, r BackfillRequest, progress
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 		return nil, fmt.Errorf("the running daemon does not know how to do a backfill (%s): restart it with this version (%s)", resp.Status, bytes.TrimSpace(text))
 	}
-	return heardBackfill(resp.Body, progress)
+	out, err := heardBackfill(resp.Body, progress)
+	if ctx.Err() != nil {
+		return nil, errors.New("the backfill was interrupted; what was stored until then stays, and another one goes on from there")
+	}
+	return out, err
 }
 
 // heardBackfill reads a daemon's answer to its end.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 )
@@ -39,6 +41,9 @@ type BackfillOptions struct {
 	Since           *int64
 	// DryRun stores nothing and only counts.
 	DryRun bool
+	// Foreign says that another query than the checker's was asked, which may give other
+	// keys.
+	Foreign bool
 }
 
 // Backfill stores the rows of a fetch of the past: nothing is judged by them, and
@@ -52,14 +57,19 @@ type Backfill struct {
 	left    bool // there are keys in leftTable
 	drop    []bool
 	done    dwmon.Backfill
+	release func()
 }
 
-// NewBackfill begins to collect rows. The caller closes it.
-func (db *DB) NewBackfill(o BackfillOptions) *Backfill {
-	return &Backfill{
-		db: db, opts: o, done: dwmon.Backfill{Started: o.Started, Before: o.Before},
-		in: &intake{checkerID: o.CheckerID, started: o.Started, misses: backlog{dir: db.opts.SpillDir}},
+// NewBackfill begins to collect rows. The caller closes it. The error is ErrBackfilling
+// where another one is neither stored nor closed yet.
+func (db *DB) NewBackfill(o BackfillOptions) (*Backfill, error) {
+	if !db.backfill.TryLock() {
+		return nil, ErrBackfilling
 	}
+	return &Backfill{
+		db: db, opts: o, done: dwmon.Backfill{Started: o.Started, Before: o.Before}, release: sync.OnceFunc(db.backfill.Unlock),
+		in: &intake{checkerID: o.CheckerID, started: o.Started, misses: backlog{dir: db.opts.SpillDir}},
+	}, nil
 }
 
 // Add takes a batch; the batch may be reused afterwards.
@@ -69,21 +79,24 @@ func (b *Backfill) Add(batch *dwmon.Batch) error { return b.in.Add(batch) }
 func (b *Backfill) Tally() dwmon.Tally { return b.in.Tally() }
 
 // Close drops what was not stored. It may be called more than once.
-func (b *Backfill) Close() error { return b.in.Close() }
+func (b *Backfill) Close() error {
+	b.release()
+	return b.in.Close()
+}
 
 // Store stores what was collected, in small commits. cut says that the source may have
 // had more rows; complete is the span of which the result holds every row, nil where
 // that is not known. progress is told how many rows of how many were looked at; it may be
 // nil. What is stored stays where it ends early, and another backfill goes on from there.
 func (b *Backfill) Store(ctx context.Context, cut bool, complete *dwmon.Span, progress func(done, total int64)) (dwmon.Backfill, error) {
-	if !b.db.backfill.TryLock() {
-		return b.done, ErrBackfilling
-	}
-	defer b.db.backfill.Unlock()
+	defer b.release()
 	if b.in.closed {
 		return b.done, errIntakeClosed
 	}
 	b.done.Tally, b.done.Cut = b.in.tally, cut
+	if err := b.sameKeys(ctx); err != nil {
+		return b.done, err
+	}
 	err := b.db.write(ctx, b.begin)
 	if err != nil {
 		return b.done, err
@@ -93,6 +106,70 @@ func (b *Backfill) Store(ctx context.Context, cut bool, complete *dwmon.Span, pr
 		err = b.db.write(ctx, func(tx *Tx) error { return b.end(tx, complete) })
 	}
 	return b.done, errors.Join(err, b.clear(context.WithoutCancel(ctx)))
+}
+
+// ErrForeignKeys says that a query gave none of the keys that the checker's own query has
+// brought of the same time: every row would count twice.
+type ErrForeignKeys struct {
+	// Stored is a key that is stored, Given one of the result, for people.
+	Stored, Given string
+}
+
+func (e *ErrForeignKeys) Error() string {
+	return fmt.Sprintf("the query gives other keys than QUERY: of the rows that are stored of the same time it gave none; "+
+		"a key that is stored is %q, one that it gave is %q", e.Stored, e.Given)
+}
+
+// comparedKeys is how many rows must be stored of the time of a result before it counts
+// that it has none of them.
+const comparedKeys = 20
+
+// sameKeys makes sure that the keys of another query are those of the checker's own, as
+// far as rows of both are of the same time.
+func (b *Backfill) sameKeys(ctx context.Context) error {
+	t := b.in.tally
+	if !b.opts.Foreign || b.opts.CheckerID == 0 || t.Rows == t.Skipped {
+		return nil
+	}
+	var stored []string
+	err := b.db.read(ctx, func(c *conn) error {
+		for r, err := range c.query(`SELECT key FROM seen INDEXED BY seen_ts WHERE checker_id = ?1 AND ts >= ?2 AND ts <= ?3
+			AND query_id = (SELECT id FROM queries WHERE checker_id = ?1 AND sha256 = ?4) ORDER BY ts DESC LIMIT ?5`,
+			b.opts.CheckerID, t.Oldest, t.Newest, b.opts.Query, comparedKeys) {
+			if err != nil {
+				return err
+			}
+			stored = append(stored, dwmon.ShownKey(r.blob(0)))
+		}
+		return nil
+	})
+	if err != nil || len(stored) < comparedKeys {
+		return err
+	}
+	var given string
+	shared := false
+	err = b.in.misses.each(func(blk *block) error {
+		if given == "" {
+			given = dwmon.ShownKey(blk.key(0))
+		}
+		for step := range slices.Chunk(inKeyOrder(nil, blk), backfillStep) {
+			if shared {
+				return nil
+			}
+			err := b.db.read(ctx, func(c *conn) error {
+				g := &ingest{tx: &Tx{db: b.db, conn: c}, in: b.in, order: step}
+				return g.pick(blk, whereStored, func(uint32) error { shared = true; return nil })
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || shared {
+		return err
+	}
+	return &ErrForeignKeys{Stored: stored[0], Given: given}
 }
 
 // begin makes the backfill known before its first row is stored: whoever meets the
@@ -293,6 +370,10 @@ func (b *Backfill) end(tx *Tx, complete *dwmon.Span) error {
 		if from < until {
 			b.done.CompleteFrom, b.done.CompleteUntil = &from, &until
 		}
+	}
+	if b.done.Fresh == 0 && b.done.CompleteFrom == nil && !b.opts.DryRun { // it says nothing
+		_, err := tx.exec("DELETE FROM backfills WHERE checker_id = ? AND started = ?", b.opts.CheckerID, b.opts.Started)
+		return err
 	}
 	return b.record(tx)
 }

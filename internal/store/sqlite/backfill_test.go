@@ -65,7 +65,10 @@ func fetchInto(ctx context.Context, db *DB, p *dwmon.Progress, started int64, ro
 }
 
 func backfill(t interface{ Fatal(...any) }, db *DB, o BackfillOptions, rows []pastRow) dwmon.Backfill {
-	b := db.NewBackfill(o)
+	b, err := db.NewBackfill(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer b.Close()
 	for chunk := range slices.Chunk(rows, dwmon.MaxBatchRows) {
 		if err := b.Add(batchOf(chunk)); err != nil {
@@ -292,7 +295,10 @@ func TestBackfillThatIsBrokenOffGoesOn(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	b := db.NewBackfill(BackfillOptions{CheckerID: p.ID, Query: "q", Started: 1e6, Before: 1e6})
+	b, err := db.NewBackfill(BackfillOptions{CheckerID: p.ID, Query: "q", Started: 1e6, Before: 1e6})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer b.Close()
 	for chunk := range slices.Chunk(rows, dwmon.MaxBatchRows) {
 		if err := b.Add(batchOf(chunk)); err != nil {
@@ -321,18 +327,88 @@ func TestBackfillIsOneAtATime(t *testing.T) {
 	db := newDB(t, Options{})
 	p := sighted(t, db, "orders")
 	o := BackfillOptions{CheckerID: p.ID, Query: "q", Started: 1e6, Before: 1e6}
-	one, two := db.NewBackfill(o), db.NewBackfill(o)
-	defer one.Close()
-	defer two.Close()
-	if err := errors.Join(one.Add(batchOf([]pastRow{{"a", 1}})), two.Add(batchOf([]pastRow{{"b", 1}}))); err != nil {
+	one, err := db.NewBackfill(o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := one.Store(t.Context(), false, nil, func(int64, int64) {
-		if _, err := two.Store(t.Context(), false, nil, nil); !errors.Is(err, ErrBackfilling) {
-			t.Errorf("got %v", err)
-		}
-	}); err != nil {
+	defer one.Close()
+	if _, err := db.NewBackfill(o); !errors.Is(err, ErrBackfilling) {
+		t.Errorf("got %v", err)
+	}
+	if err := errors.Join(one.Close(), one.Close()); err != nil {
 		t.Fatal(err)
+	}
+	two, err := db.NewBackfill(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBackfillOfOtherKeysIsRefused: rows under other keys would all count twice.
+func TestBackfillOfOtherKeysIsRefused(t *testing.T) {
+	db := newDB(t, Options{})
+	p := sighted(t, db, "orders")
+	id, err := db.Progress(t.Context(), "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own, other, some []pastRow
+	for i := range int64(100) {
+		own = append(own, pastRow{fmt.Sprint(i), i * 1e6})
+		other = append(other, pastRow{fmt.Sprint("k-", i), i * 1e6})
+	}
+	some = append(append(some, other...), own[70])
+	if _, err := fetchInto(t.Context(), db, id, 100e6, own[50:]); err != nil {
+		t.Fatal(err)
+	}
+	for what, tt := range map[string]struct {
+		rows    []pastRow
+		foreign bool
+		refused bool
+	}{
+		"other keys": {other, true, true}, "one of the same": {some, true, false}, "of another time": {other[:50], true, false}, "QUERY itself": {other, false, false},
+	} {
+		b, err := db.NewBackfill(BackfillOptions{
+			CheckerID: p.ID, Query: (&dwmon.Checker{Query: "q", Source: "s"}).QueryRevision(), Started: 100e6, Before: 40e6, DryRun: true, Foreign: tt.foreign,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Add(batchOf(tt.rows)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.Store(t.Context(), false, nil, nil)
+		var foreign *ErrForeignKeys
+		if errors.As(err, &foreign) != tt.refused || !tt.refused && err != nil {
+			t.Errorf("%s: got %v", what, err)
+		}
+		if tt.refused && (foreign.Stored != "99" || foreign.Given != "k-0") {
+			t.Errorf("%s: it names %+v", what, foreign)
+		}
+		b.Close()
+	}
+}
+
+// TestBackfillOfNothingIsNoPast: what brought no row, and knows of none, changes nothing.
+func TestBackfillOfNothingIsNoPast(t *testing.T) {
+	db := newDB(t, Options{})
+	p := sighted(t, db, "orders")
+	b, err := db.NewBackfill(BackfillOptions{CheckerID: p.ID, Query: "q", Started: 9e6, Before: 1e6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Add(batchOf([]pastRow{{"recent", 5e6}})); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := b.Store(t.Context(), false, &dwmon.Span{From: 5e6, Until: 9e6}, nil); err != nil || done.Recent != 1 {
+		t.Fatalf("got %+v, %v", done, err)
+	}
+	if past, err := db.Past(t.Context(), "orders"); err != nil || len(past.Loaded) != 0 {
+		t.Errorf("the past has %+v, %v", past.Loaded, err)
 	}
 }
 
@@ -340,7 +416,10 @@ func TestBackfillIsOneAtATime(t *testing.T) {
 func TestBackfillOfAForgottenCheckerStoresNothing(t *testing.T) {
 	db := newDB(t, Options{})
 	p := sighted(t, db, "orders")
-	b := db.NewBackfill(BackfillOptions{CheckerID: p.ID, Query: "q", Started: 1e6, Before: 1e6})
+	b, err := db.NewBackfill(BackfillOptions{CheckerID: p.ID, Query: "q", Started: 1e6, Before: 1e6})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer b.Close()
 	if err := b.Add(batchOf([]pastRow{{"a", 1}})); err != nil {
 		t.Fatal(err)

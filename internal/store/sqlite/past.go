@@ -109,7 +109,7 @@ func pastImport(c *conn, p *dwmon.Past) error {
 }
 
 func pastBackfills(c *conn, p *dwmon.Past) error {
-	for r, err := range c.query("SELECT started, complete_from, coalesce(complete_until, newest + 1) FROM backfills WHERE checker_id = ? ORDER BY started, id", p.CheckerID) {
+	for r, err := range c.query("SELECT started, complete_from, coalesce(complete_until, newest + 1) FROM backfills WHERE checker_id = ? AND (fresh > 0 OR complete_from IS NOT NULL) ORDER BY started, id", p.CheckerID) {
 		if err != nil {
 			return err
 		}
