@@ -108,12 +108,7 @@ func printBackfill(w io.Writer, b *daemon.Backfilled) error {
 		zone = time.Local
 	}
 	at := func(micros int64) string { return time.UnixMicro(micros).In(zone).Format("2006-01-02 15:04:05") }
-	stored := "stored"
-	if b.DryRun {
-		stored = "would be stored"
-	}
-	lines := [][2]string{{"fetched", words.Count(b.Tally.Rows, "row", "rows")}, {"new", words.Number(b.Fresh) + ", " + stored}}
-	lines := [][2]string{{"fetched", count(int(b.Tally.Rows), "row")}, {"new", newText(b)}}
+	lines := [][2]string{{"fetched", words.Count(b.Tally.Rows, "row", "rows")}, {"new", newText(b)}}
 	if b.Oldest != nil {
 		lines = append(lines, [2]string{"from", at(*b.Oldest)}, [2]string{"to", fmt.Sprintf("%s (%s)", at(*b.Newest), zone)})
 	}
@@ -144,9 +139,9 @@ func newText(b *daemon.Backfilled) string {
 	case b.Fresh == 0:
 		return "none"
 	case b.DryRun:
-		return fmt.Sprintf("%d, would be stored", b.Fresh)
+		return words.Number(b.Fresh) + ", would be stored"
 	default:
-		return fmt.Sprintf("%d, stored", b.Fresh)
+		return words.Number(b.Fresh) + ", stored"
 	}
 }
 

@@ -305,7 +305,7 @@ func comparedText(before, after int64, fresh, gone, kept int) string {
 	}
 	to := "none"
 	if after > 0 {
-		to = number(after)
+		to = words.Number(after)
 	}
 	var parts []string
 	for _, part := range []struct {
