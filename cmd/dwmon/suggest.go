@@ -92,7 +92,7 @@ func runSuggest(cmd *cobra.Command, q daemon.SuggestQuery, object, write bool) e
 		return newJSONLines(cmd.OutOrStdout()).write(suggestionObject(s, write))
 	}
 	for _, note := range s.Notes {
-		fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
+		fmt.Fprintln(cmd.ErrOrStderr(), wrappedTo(cmd.ErrOrStderr(), "note: "+note))
 	}
 	printSuggestion(cmd.OutOrStdout(), s)
 	if write {

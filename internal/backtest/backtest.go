@@ -111,12 +111,15 @@ type Incident struct {
 	Late bool
 }
 
+// ErrNothingSince says that Since is later than everything that is recorded.
+var ErrNothingSince = errors.New("nothing is recorded since")
+
 // Run replays a checker over its past, and gives the results to yield, oldest first,
 // those of one minute in file order: as history has them, but that Corrected is never
 // set. Nothing is written.
 //
-// Its errors are dwmon.ErrNoChecker, dwmon.ErrNothingRecorded, those of the past, and
-// yield's.
+// Its errors are dwmon.ErrNoChecker, dwmon.ErrNothingRecorded, ErrNothingSince, those of
+// the past, and yield's.
 func Run(ctx context.Context, past Past, o Options, yield func(dwmon.Result) error) (*Summary, error) {
 	p, err := past.Past(ctx, o.Checker.Name)
 	if err != nil {
@@ -137,6 +140,10 @@ func Run(ctx context.Context, past Past, o Options, yield func(dwmon.Result) err
 		return nil, err
 	}
 	defer r.close()
+	if o.Since != nil && *o.Since > r.until {
+		at := func(minute int64) string { return time.Unix(minute, 0).In(r.store.zone).Format("2006-01-02 15:04") }
+		return nil, fmt.Errorf("checker %s: %w %s, the last minute that was judged is %s", o.Checker.Name, ErrNothingSince, at(*o.Since), at(r.until))
+	}
 	if err := r.run(ctx); err != nil {
 		return nil, cmp.Or(r.store.stopped, err)
 	}

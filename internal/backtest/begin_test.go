@@ -56,6 +56,11 @@ func TestNothingToReplay(t *testing.T) {
 	}
 	l.source.down = false
 	l.minutes(t, 1)
+	o, late := l.options(), monday.Add(time.Hour).Unix()
+	o.Since = &late
+	if _, _, err := l.replay(o); !errors.Is(err, backtest.ErrNothingSince) || !strings.HasSuffix(err.Error(), "since 2026-06-01 13:00, the last minute that was judged is 2026-06-01 12:04") {
+		t.Errorf("since later: %v", err)
+	}
 	enough := errors.New("enough")
 	if _, err := backtest.Run(t.Context(), l.store, l.options(), func(dwmon.Result) error { return enough }); err != enough {
 		t.Errorf("yield's error came back as %v", err)

@@ -81,7 +81,7 @@ func (b *backtesting) noPast(err error, name string) error {
 	switch {
 	case errors.Is(err, dwmon.ErrNoChecker) && strings.HasSuffix(b.request.Target, checkfile.Ending):
 		return fmt.Errorf("%w; --name NAME says whose past is meant, `dwmon backfill %s` fetches that of this one", err, name)
-	case errors.Is(err, dwmon.ErrNoChecker), errors.Is(err, dwmon.ErrNothingRecorded):
+	case errors.Is(err, dwmon.ErrNoChecker):
 		return fmt.Errorf("%w; `dwmon backfill %s` fetches its past from the source", err, name)
 	}
 	return err

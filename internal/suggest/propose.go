@@ -55,6 +55,9 @@ type Line struct {
 	Median, P1, P99 int64
 	// Notes say what is not as one might expect, for people.
 	Notes []string
+	// Longer says which look-back it has instead of which, because of what; both are empty where
+	// it has that of the present lines.
+	Longer, Because string
 }
 
 // Comparison is how lines fare on the same history.
@@ -423,7 +426,7 @@ func (b *builder) line(d *drawn) Line {
 		l.Windows, l.Days = len(counts), len(days)
 		l.Median, l.P1, l.P99 = quantile(counts, 0.5), quantile(counts, 0.01), quantile(counts, 0.99)
 	}
-	l.Notes = b.lineNotes(d)
+	b.explain(&l, d)
 	return l
 }
 
@@ -460,19 +463,19 @@ func (b *builder) compare(lines []dwmon.Requirement) Comparison {
 	return c
 }
 
-// lineNotes say why a line is not what one might expect.
-func (b *builder) lineNotes(d *drawn) (notes []string) {
+// explain says why a line is not what one might expect.
+func (b *builder) explain(l *Line, d *drawn) {
 	look, own := length(d.profile.lookback), length(d.layer.lookback)
 	if d.profile.lookback != d.layer.lookback {
-		why := "no rows are nothing unusual"
+		l.Longer, l.Because = fmt.Sprintf("Look-back %s instead of %s", look, own), fmt.Sprintf("that no rows come in %s is nothing unusual", own)
 		if d.profile.lookback <= 3600 {
-			why = fmt.Sprintf("an hour with %.0f %% of the usual rows could not be told from chance", 100*dropShare)
+			l.Because = fmt.Sprintf("in %s, a drop to %.0f %% of the usual rows cannot be told from chance", own, 100*dropShare)
 		}
-		notes = append(notes, fmt.Sprintf("Look-back %s instead of %s, in which %s.", look, own, why))
 	}
+	fewer, more := d.low < d.modelLow, d.high > d.modelHigh
 	switch {
 	case d.low == 0 && d.modelLow > 0:
-		notes = append(notes, fmt.Sprintf("No MINNUM: no rows in %s come too often to tell of.", look))
+		l.note("No MINNUM: that no rows come in %s happened too often.", look)
 	case d.low == 0:
 		notes = append(notes, fmt.Sprintf("No MINNUM: no rows in %s are nothing unusual%s.", look, b.remedy(d)))
 	case d.low < d.modelLow:
@@ -480,8 +483,19 @@ func (b *builder) lineNotes(d *drawn) (notes []string) {
 	}
 	if d.high > d.modelHigh {
 		notes = append(notes, fmt.Sprintf("MAXNUM would be %s by chance alone, but more rows come too often to tell of.", words.Number(d.modelHigh)))
+		l.note("No MINNUM: that no rows come in %s is nothing unusual%s.", look, b.remedy(d))
+	case fewer && more:
+		l.note("By chance alone it could be %s to %s, but counts beyond that came too often.", grouped(d.modelLow), grouped(d.modelHigh))
+		return
+	case fewer:
+		l.note("By chance alone MINNUM could be %s, but fewer rows came too often.", grouped(d.modelLow))
+	if more {
+		l.note("By chance alone MAXNUM could be %s, but more rows came too often.", grouped(d.modelHigh))
 	}
-	return notes
+}
+
+func (l *Line) note(format string, args ...any) {
+	l.Notes = append(l.Notes, fmt.Sprintf(format, args...))
 }
 
 // remedy says which look-back would give a line a MINNUM.

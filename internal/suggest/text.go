@@ -12,15 +12,18 @@ import (
 )
 
 // Text gives the lines as they stand in a file, each below comments that say what it
-// rests on.
+// rests on. What holds for several of them is said once.
 func (p *Proposal) Text(zone *time.Location, falseAlarms float64) []string {
-	text := []string{fmt.Sprintf("# Suggested by dwmon from %s to %s, %s: about %s in ordinary weeks.",
-		date(p.From, zone), date(p.Until-1, zone), weeksText(p.Until-p.From), falseAlarmsText(falseAlarms))}
+	text := []string{fmt.Sprintf("# Suggested by dwmon from %s of rows, %s to %s: about %s in ordinary weeks.",
+		weeksText(p.Until-p.From), date(p.From, zone), date(p.Until-1, zone), falseAlarmsText(falseAlarms))}
+	said := map[string]bool{}
 	for i := range p.Lines {
-		for _, why := range p.Lines[i].Why() {
+		l := &p.Lines[i]
+		for _, why := range l.why(said[l.Because]) {
 			text = append(text, "# "+why)
 		}
-		text = append(text, p.Lines[i].text())
+		said[l.Because] = true
+		text = append(text, l.text())
 	}
 	return text
 }
@@ -40,6 +43,23 @@ func (l *Line) text() string {
 func (l *Line) Why() []string {
 	return append([]string{fmt.Sprintf("Usually %s in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
 		words.Count(l.Median, "row", "rows"), length(l.Lookback), words.Number(l.P1), words.Number(l.P99), words.Number(int64(l.Windows)), l.Days)}, l.Notes...)
+func (l *Line) Why() []string { return l.why(false) }
+
+// why is Why; said says that its reason for another look-back was given before.
+func (l *Line) why(said bool) []string {
+	rows := "rows"
+	if l.Median == 1 {
+		rows = "row"
+	}
+	why := []string{fmt.Sprintf("Usually %s %s in %s, in 98 %% of the windows %s to %s (%s windows on %d days).",
+		grouped(l.Median), rows, length(l.Lookback), grouped(l.P1), grouped(l.P99), grouped(int64(l.Windows)), l.Days)}
+	switch {
+	case l.Longer != "" && said:
+		why = append(why, l.Longer+", for the same reason.")
+	case l.Longer != "":
+		why = append(why, l.Longer+": "+l.Because+".")
+	}
+	return append(why, l.Notes...)
 }
 
 func date(second int64, zone *time.Location) string {
