@@ -42,7 +42,7 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 		newCommand(), validateCommand(), tryCommand(), explainCommand(), backfillCommand(), suggestCommand(), backtestCommand(), unitTestCommand(), histogramCommand(),
 		statusCommand(), historyCommand(), slowCommand(), deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(),
 		pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
-		schemaCommand(), lspCommand(), versionCommand(), guardCommand(),
+		schemaCommand(), lspCommand(), doctorCommand(), versionCommand(), guardCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	polishCompletion(root)

@@ -1,0 +1,5 @@
+package daemon
+
+import "context"
+
+func (x *examination) sources(context.Context) {}
