@@ -3,7 +3,6 @@ package dwmon
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"time"
 )
 
@@ -37,15 +36,6 @@ func (c *Checker) QueryRevision() string {
 	h.Write([]byte(c.Source))
 	return hex.EncodeToString(h.Sum(nil))
 }
-
-// password is that of a URL: what stands between the user's name and the host.
-var password = regexp.MustCompile(`(://[^/?#@:]*):[^/?#@]*@`)
-
-// ShownSource is SOURCE for people, results and labels: without the password of a
-// URL.
-func (c *Checker) ShownSource() string { return withoutPassword(c.Source) }
-
-func withoutPassword(source string) string { return password.ReplaceAllString(source, "$1:…@") }
 
 // Subject is the checker as matchers look at it.
 func (c *Checker) Subject() SilenceSubject {

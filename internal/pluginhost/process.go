@@ -94,6 +94,9 @@ func (h *Host) start(ctx context.Context, l launch) (*process, error) {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, h.t.Start)
 	defer cancel()
+	for _, value := range secretVariables(l.env, nil) {
+		h.secret(value)
+	}
 	p := h.newProcess(l)
 	p.watch.add(p)
 	connected := make(chan error, 1)
@@ -114,6 +117,9 @@ func (h *Host) start(ctx context.Context, l launch) (*process, error) {
 		err = p.ask(ctx, h.opt.HostVersion)
 	}
 	if err == nil {
+		for _, value := range secretVariables(l.env, p.describe.GetEnv()) {
+			h.secret(value)
+		}
 		return p, nil
 	}
 	if outer.Err() != nil {
