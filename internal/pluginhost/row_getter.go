@@ -137,7 +137,7 @@ func (f *fetch) run(ctx context.Context, p *process, req *pluginv1.GetRowsReques
 			}
 		case frameDiagnostic:
 			if len(f.summary.Warnings) < maxWarnings {
-				f.summary.Warnings = append(f.summary.Warnings, p.child.logs.redact(diagnosticText(fr.diagnostic)))
+				f.summary.Warnings = append(f.summary.Warnings, p.child.logs.shown(diagnosticText(fr.diagnostic)))
 			}
 		case frameSummary:
 			return f.finish(p, stream, fr)
