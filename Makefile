@@ -118,6 +118,19 @@ verify: $(BUF) ## check that generated code, formats and go.mod are up to date
 	@for module in $(EXAMPLES); do (set -x; cd $$module && $(GO) mod tidy -diff); done
 	$(GO) mod verify
 
+.PHONY: licences
+licences: ## list the modules in the programs with their licences: docs/licences.md
+	$(GO) run ./internal/licences
+
+# What govulncheck does not know, nobody has found: a run without its database says
+# nothing, and must not look like one that has found nothing.
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what the programs call
+	@$(TOOL) govulncheck ./cmd/... ./plugins/... || { code=$$?; \
+	if [ $$code -eq 3 ]; then echo 'make vuln: there are vulnerabilities; see above'; \
+	else echo 'make vuln: nothing is known: govulncheck could not look. It needs its database, https://vuln.go.dev or what GOVULNDB names (a folder as file:///…)'; fi; \
+	exit 1; }
+
 .PHONY: fuzz
 fuzz: ## try each fuzz target for FUZZTIME (10s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' $(GO_DIRS) | while IFS=: read -r file target; do \

@@ -43,6 +43,9 @@ func (x *examination) permissions(context.Context) {
 		{filepath.Join(filepath.Dir(x.cfg.DB), "plugin-state"), "the plugins' state", "holds what plugins keep", "can change what plugins remember"},
 		{filepath.Join(filepath.Dir(x.cfg.DB), "plugin-cache"), "the private copies of plugins", "is what strict mode executes", "can have files of their own looked at"},
 	}
+	if org := findYourOrg(x.cfg); org.dir != "" {
+		places = append(places, place{filepath.Join(org.dir, orgPackage), "your_org", "", "can run programs as dwmon's user, through the plugin python"})
+	}
 	if x.cfg.File != "" {
 		places = append(places, place{x.cfg.File, "the configuration", "", "decides which plugins run, and with which secrets"})
 	}
