@@ -126,6 +126,18 @@ $(EDITORS):
 
 .PHONY: editors
 editors: $(EDITORS) ## install what the tests of the editors' grammar need
+.PHONY: licences
+licences: ## list the modules in the programs with their licences: docs/licences.md
+	$(GO) run ./internal/licences
+
+# What govulncheck does not know, nobody has found: a run without its database says
+# nothing, and must not look like one that has found nothing.
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what the programs call
+	@$(TOOL) govulncheck ./cmd/... ./plugins/... || { code=$$?; \
+	if [ $$code -eq 3 ]; then echo 'make vuln: there are vulnerabilities; see above'; \
+	else echo 'make vuln: nothing is known: govulncheck could not look. It needs its database, https://vuln.go.dev or what GOVULNDB names (a folder as file:///…)'; fi; \
+	exit 1; }
 
 .PHONY: fuzz
 fuzz: ## try each fuzz target for FUZZTIME (10s)

@@ -196,6 +196,9 @@ var named = regexp.MustCompile("(?:internal|pluginsdk|cmd|proto|plugins|checks)/
 
 func TestFilesThatThePapersNameExist(t *testing.T) {
 	for page, text := range papers(t) {
+		if page == "docs/licences.md" {
+			continue // it names modules of others
+		}
 		for _, name := range named.FindAllString(text, -1) {
 			if strings.Contains(name, "dwmon-plugin-") || strings.HasPrefix(name, "checks/billing") || strings.HasPrefix(text, name+"/dwmon/") {
 				continue

@@ -32,6 +32,8 @@ func describe(p *Plugin) *pluginv1.DescribeResponse {
 			ExtraSchemaJson: p.ExtraSchema,
 			HonoursSince:    p.HonoursSince,
 			CatalogQuery:    p.CatalogQuery,
+			WriteProbe:      p.WriteProbe,
+			WritableQuery:   p.WritableQuery,
 		}
 	}
 	if p.CheckHandler != nil {

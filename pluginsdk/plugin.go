@@ -68,6 +68,14 @@ type Plugin struct {
 	// the primary key, "unique" where it alone is unique, else nothing. Columns come in
 	// the order of their table. The times do not matter.
 	CatalogQuery string
+	// WriteProbe is a query for the row getter that tries to write, for people who want
+	// to know whether a source is safe from its checkers (`dwmon doctor --sources`);
+	// empty: there is none. It must be refused: GetRows returns an error. Where it is
+	// not, GetRows gives one row, and undoes whatever was written.
+	WriteProbe string
+	// WritableQuery is a query for the row getter that lists what the account of a
+	// source may write, as keys; empty: that cannot be asked. The times do not matter.
+	WritableQuery string
 	// Statuses are those that the check handler takes. Empty: Good and Bad.
 	Statuses []Status
 	// DefaultOn says which results the check handler is given unless configured

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,10 @@ stops); SIGTERM stops within seconds, and nothing is lost.`,
 			if err != nil {
 				return err
 			}
-			log, level, err := logger(cmd, cfg.Redact)
+			// The newest configuration knows all secrets, those of its forerunners too.
+			var newest atomic.Pointer[config.Config]
+			newest.Store(cfg)
+			log, level, err := logger(cmd, func(text string) string { return newest.Load().Redact(text) })
 			if err != nil {
 				return err
 			}
@@ -37,7 +41,7 @@ stops); SIGTERM stops within seconds, and nothing is lost.`,
 			if cfg.LocalIsUTC {
 				log.Warn("the time zone is UTC for want of TZ and /etc/localtime; set --timezone where that is not meant")
 			}
-			o := daemon.Options{Config: cfg, Reload: func() (*config.Config, error) { return load(cmd) }, Log: log, LogLevel: level}
+			o := daemon.Options{Config: cfg, Reload: reloader(cmd, &newest), Log: log, LogLevel: level}
 			if o.Attach, err = attachments(); err != nil {
 				return err
 			}
@@ -53,6 +57,19 @@ stops); SIGTERM stops within seconds, and nothing is lost.`,
 	settings(cmd, "checks", "plugins", "db", "listen", "timezone", "catch-up", "spread", "strict")
 	logFlags(cmd, "info", "auto")
 	return cmd
+}
+
+// reloader loads the configuration anew, and has the log heed its secrets from then on.
+func reloader(cmd *cobra.Command, newest *atomic.Pointer[config.Config]) func() (*config.Config, error) {
+	return func() (*config.Config, error) {
+		cfg, err := load(cmd)
+		if err != nil {
+			return nil, err
+		}
+		cfg.ConcealAllOf(newest.Load())
+		newest.Store(cfg)
+		return cfg, nil
+	}
 }
 
 // controllingTerminal says whether a closed terminal would send SIGHUP: then it

@@ -48,6 +48,13 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	cobra.EnableCommandSorting = false // the order of groups is that of work
 	root.SetHelpCommandGroupID(lastGroup)
 	root.InitDefaultHelpCmd()
+	root.AddCommand(
+		daemonCommand(), onceCommand(), demoCommand(),
+		newCommand(), validateCommand(), tryCommand(), explainCommand(), backfillCommand(), suggestCommand(), backtestCommand(), unitTestCommand(), histogramCommand(),
+		statusCommand(), historyCommand(), slowCommand(), deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(),
+		pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
+		schemaCommand(), lspCommand(), doctorCommand(), versionCommand(), guardCommand(),
+	)
 	root.InitDefaultCompletionCmd()
 	polish(root)
 	walk(root, checkArgs)

@@ -185,6 +185,14 @@ type Purger struct {
 // redacts its own output, never for printing.
 func (c *Config) Secrets() []string { return c.secrets.list() }
 
+// Conceal has Redact take one more value out: one that has become known as a secret
+// since Load. It may be called at any time.
+func (c *Config) Conceal(value string) { c.secrets.keep([]string{value}) }
+
+// ConcealAllOf has Redact take out what an older configuration knew as secret: what was
+// given to plugins yesterday may stand in what they say today.
+func (c *Config) ConcealAllOf(older *Config) { c.secrets.keep(older.Secrets()) }
+
 // Redact replaces every secret in a text, also where it is escaped as in JSON or
 // a URL.
 func (c *Config) Redact(text string) string { return c.secrets.redact(text) }

@@ -1,20 +1,24 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // Redacted stands where a secret was.
 const Redacted = "[redacted]"
 
 // secrets remembers the values that must not be shown. The zero value knows
-// none. It is not changed once Load has returned.
+// none. Some come to be known only when plugins have said what is secret.
 type secrets struct {
+	mu     sync.RWMutex
 	values []string
 	// forms replaces every form of every longer value; built by seal.
 	forms *strings.Replacer
@@ -24,6 +28,22 @@ type secrets struct {
 }
 
 const shortest = 4
+
+// keep takes values in once seal was called.
+func (s *secrets) keep(values []string) {
+	s.mu.RLock()
+	values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" || slices.Contains(s.values, v) })
+	s.mu.RUnlock()
+	if len(values) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range values {
+		s.add(v)
+	}
+	s.seal()
+}
 
 func (s *secrets) add(value string) {
 	if value == "" || slices.Contains(s.values, value) {
@@ -72,11 +92,18 @@ func (s *secrets) list() []string {
 	if s == nil {
 		return nil
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return slices.Clone(s.values)
 }
 
 func (s *secrets) redact(text string) string {
-	if s == nil || len(s.values) == 0 {
+	if s == nil {
+		return text
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.values) == 0 {
 		return text
 	}
 	text = s.forms.Replace(text)
@@ -97,8 +124,11 @@ func (s *secrets) seal() {
 		if len(v) < shortest {
 			continue
 		}
-		escaped, _ := json.Marshal(v)
-		forms = append(forms, v, string(escaped[1:len(escaped)-1]), url.QueryEscape(v), url.PathEscape(v), url.UserPassword("", v).String()[1:])
+		forms = append(forms, v, url.QueryEscape(v), url.PathEscape(v), url.UserPassword("", v).String()[1:])
+		escaped, _ := json.Marshal(v) // & and its like as \u0026
+		for _, quoted := range []string{string(escaped), string(bytes.TrimSpace(canonical(v))), strconv.Quote(v), strconv.QuoteToASCII(v)} {
+			forms = append(forms, quoted[1:len(quoted)-1])
+		}
 	}
 	slices.SortFunc(forms, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))

@@ -166,6 +166,7 @@ func (a *assembly) startHost(ctx context.Context) error {
 		Cache:        describeCache{context.WithoutCancel(ctx), a.db, a.log},
 		GuardCommand: guard,
 		Redact:       a.redact,
+		Secret:       a.conceal,
 		HostVersion:  Version,
 		Installation: installation,
 		LogLevel:     a.opts.LogLevel,
@@ -180,6 +181,9 @@ func (a *assembly) startHost(ctx context.Context) error {
 
 // redact is given to parts that outlive a reload of the configuration.
 func (a *assembly) redact(text string) string { return a.shared.Load().Redact(text) }
+
+// conceal is told of values that have become known as secrets.
+func (a *assembly) conceal(value string) { a.shared.Load().Conceal(value) }
 
 // route resolves the configuration against the plugins. Those that it names are
 // waited for: each has its own time to say what it is. The others are waited for

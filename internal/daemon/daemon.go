@@ -297,6 +297,7 @@ func (d *daemon) reload(ctx context.Context) {
 			d.log.Warn("db, listen, plugins and strict are taken over by a restart only")
 			cfg.DB, cfg.Listen, cfg.Plugins, cfg.Strict = d.cfg.DB, d.cfg.Listen, d.cfg.Plugins, d.cfg.Strict
 		}
+		cfg.ConcealAllOf(d.cfg)
 		d.cfg = cfg
 		d.shared.Store(cfg)
 		d.catalog.configure(cfg, time.Now())

@@ -296,7 +296,7 @@ func hostOptions(o Options) (pluginhost.Options, error) {
 		return pluginhost.Options{}, err
 	}
 	return pluginhost.Options{
-		Dir: o.Config.Plugins, WorkDir: workDir, Log: o.Log, LogLevel: o.LogLevel, Redact: o.Config.Redact,
+		Dir: o.Config.Plugins, WorkDir: workDir, Log: o.Log, LogLevel: o.LogLevel, Redact: o.Config.Redact, Secret: o.Config.Conceal,
 		HostVersion: Version, GuardCommand: guard, Strict: o.Config.Strict,
 	}, nil
 }

@@ -234,7 +234,7 @@ func (l *locking) changed() bool {
 // database.
 func folderOptions(o Options) (pluginhost.Options, error) {
 	opt := pluginhost.Options{
-		Dir: o.Config.Plugins, Log: o.Log, Redact: o.Config.Redact, HostVersion: Version, GuardCommand: o.Guard, LogLevel: o.LogLevel,
+		Dir: o.Config.Plugins, Log: o.Log, Redact: o.Config.Redact, Secret: o.Config.Conceal, HostVersion: Version, GuardCommand: o.Guard, LogLevel: o.LogLevel,
 	}
 	if o.Config.File != "" {
 		dir, err := filepath.Abs(filepath.Dir(o.Config.File))

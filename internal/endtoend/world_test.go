@@ -34,11 +34,13 @@ const patience = 90 * time.Second
 type world struct {
 	testing.TB
 	dir string
+	// extra is added to the environment of whatever is started.
+	extra []string
 }
 
 // newWorld makes a world with the plugins named: shipped ones, or fixtures.
 func newWorld(t testing.TB, plugins ...string) *world {
-	w := &world{t, t.TempDir()}
+	w := &world{TB: t, dir: t.TempDir()}
 	install(t, filepath.Join(programs, "dwmon"), w.path("bin/dwmon"))
 	for _, name := range plugins {
 		w.plugin(name)
@@ -142,7 +144,7 @@ func (w *world) open(file string, settings ...string) *sql.DB {
 
 // environ is what dwmon is started with: nothing of the tester's own.
 func (w *world) environ() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.path("tmp"), "NO_COLOR=1"}
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.path("tmp"), "NO_COLOR=1"}, w.extra...)
 }
 
 // command is dwmon with arguments, in the world's folder and a session of its own.

@@ -143,7 +143,7 @@ func (h *Host) attach(ctx context.Context, l launch, a Attachment) (*process, er
 	}
 	p.child = &child{
 		name: l.name, pid: a.Pid, reaped: true, run: h.run,
-		logs:   &lineLog{host: log, log: log, redact: h.redact},
+		logs:   newLineLog(log, h.redact),
 		exited: make(chan struct{}), exit: exitStatus{code: -1},
 	}
 	err := p.dial(ctx, a)

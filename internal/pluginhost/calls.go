@@ -112,7 +112,7 @@ func (in *instance) explain(ctx context.Context, c call, p *process, err error) 
 	f := faultOfStatus(err)
 	e := &Error{
 		Plugin: in.plugin, Instance: in.id, Op: c.op, Code: f.code, Reason: f.reason, RetryAfter: f.retryAfter,
-		Err: errors.New(p.child.logs.redact(f.text)),
+		Err: errors.New(p.child.logs.shown(f.text)),
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

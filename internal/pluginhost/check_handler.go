@@ -105,7 +105,7 @@ func (p *process) remarks(checker string, ds []*pluginv1.Diagnostic) {
 		if i == maxWarnings {
 			return
 		}
-		p.log.Warn("the plugin has a remark", "checker", checker, "remark", p.child.logs.redact(diagnosticText(d)))
+		p.log.Warn("the plugin has a remark", "checker", checker, "remark", p.child.logs.shown(diagnosticText(d)))
 	}
 }
 

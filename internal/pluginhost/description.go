@@ -59,6 +59,10 @@ type RowGetterDescription struct {
 	HonoursSince   bool     `json:"honours_since"`
 	// CatalogQuery lists what can be counted in a source; empty: there is no list.
 	CatalogQuery string `json:"catalog_query"`
+	// WriteProbe tries to write, and must be refused; WritableQuery lists what the
+	// account of a source may write. Empty: there is none.
+	WriteProbe    string `json:"write_probe,omitempty"`
+	WritableQuery string `json:"writable_query,omitempty"`
 }
 
 // CheckHandlerDescription tells of which results it wants to be told.
@@ -124,7 +128,10 @@ func (i *Inspection) Description() Description {
 	}
 	out.Settings = append(out.Settings, readSettings(d.GetSettingsSchemaJson())...)
 	if g := d.GetRowGetter(); g != nil {
-		out.RowGetter = &RowGetterDescription{int(g.GetMaxConcurrency()), append([]string{}, g.GetSources()...), g.GetHonoursSince(), catalogQuery(g)}
+		out.RowGetter = &RowGetterDescription{
+			MaxConcurrency: int(g.GetMaxConcurrency()), Sources: append([]string{}, g.GetSources()...), HonoursSince: g.GetHonoursSince(),
+			CatalogQuery: meant(g.GetCatalogQuery()), WriteProbe: meant(g.GetWriteProbe()), WritableQuery: meant(g.GetWritableQuery()),
+		}
 	}
 	if h := d.GetCheckHandler(); h != nil {
 		out.CheckHandler = &CheckHandlerDescription{int(h.GetMaxConcurrency()), nil, defaultOn(h.GetDefaultOn()), h.GetNotices()}
@@ -141,16 +148,16 @@ func (i *Inspection) Description() Description {
 	return out
 }
 
-// catalogQuery is that of a row getter; one that is too long to be meant is none.
-func catalogQuery(g *pluginv1.RowGetterInfo) string {
-	if query := g.GetCatalogQuery(); len(query) <= maxCatalogQuery {
+// meant is a query that a row getter offers; one that is too long to be meant is none.
+func meant(query string) string {
+	if len(query) <= maxOffered {
 		return query
 	}
 	return ""
 }
 
-// maxCatalogQuery is as much as a checker file may hold.
-const maxCatalogQuery = 1 << 20
+// maxOffered is as much as a checker file may hold.
+const maxOffered = 1 << 20
 
 // extraSchema is that of the first kind that has one: the SDK gives all kinds the
 // same.

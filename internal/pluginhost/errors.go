@@ -117,7 +117,7 @@ type rpcFault struct {
 
 func faultOfStatus(err error) rpcFault {
 	st := status.Convert(err)
-	f := rpcFault{code: st.Code(), text: cutText(st.Message(), maxText)}
+	f := rpcFault{code: st.Code(), text: st.Message()}
 	for _, d := range st.Details() {
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:

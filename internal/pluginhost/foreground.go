@@ -36,7 +36,7 @@ func Foreground(ctx context.Context, opt Options, target string, out io.Writer) 
 		redact = func(s string) string { return s }
 	}
 	log := opt.Log.With("plugin", found.Name)
-	lines := &lineLog{host: log, log: log, redact: redact}
+	lines := newLineLog(log, redact)
 	var private *copies
 	if opt.Strict {
 		if private, err = openCopies(opt.CacheDir, log); err != nil {
@@ -73,7 +73,7 @@ func Foreground(ctx context.Context, opt Options, target string, out io.Writer) 
 	}
 	var readers sync.WaitGroup
 	readers.Go(func() { _, _ = io.Copy(out, stdout) })
-	readers.Go(func() { readLines(stderr, func(text []byte) { lines.line(textLineAsJSON(text)) }) })
+	readers.Go(func() { readLines(stderr, redact, func(text []byte) { lines.line(textLineAsJSON(text)) }) })
 	return attend(ctx, cmd, &readers, lines)
 }
 

@@ -173,7 +173,7 @@ func (i *Inspection) Health(ctx context.Context, settings []byte) (*Health, erro
 		}
 		health = &Health{
 			Status:  strings.TrimPrefix(resp.GetStatus().String(), "HEALTH_STATUS_"),
-			Message: p.child.logs.redact(cutText(resp.GetMessage(), maxText)),
+			Message: p.child.logs.shown(resp.GetMessage()),
 			Remarks: p.readRemarks(resp.GetDiagnostics()),
 		}
 		return nil
@@ -214,7 +214,7 @@ func (i *Inspection) call(ctx context.Context, settings []byte, op string, f fun
 }
 
 func (p *process) readRemarks(ds []*pluginv1.Diagnostic) []Remark {
-	clean := func(s string) string { return p.child.logs.redact(cutText(s, maxText)) }
+	clean := p.child.logs.shown
 	var out []Remark
 	for _, d := range ds[:min(len(ds), maxWarnings)] {
 		severity := strings.ToLower(strings.TrimPrefix(d.GetSeverity().String(), "SEVERITY_"))

@@ -43,7 +43,7 @@ const maxReceipts = 20
 // receipts are those that a plugin gave, fit to be shown.
 func (p *process) receipts(given []string) (shown []string) {
 	for _, text := range given[:min(len(given), maxReceipts)] {
-		shown = append(shown, p.child.logs.redact(cutText(text, maxText)))
+		shown = append(shown, p.child.logs.shown(text))
 	}
 	return shown
 }

@@ -274,6 +274,7 @@ func (in *instance) launch(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	in.host.learn(file, p)
+	in.learnSecrets(p)
 	if err := p.configure(ctx, in.configuration()); err != nil {
 		p.discard()
 		return nil, err

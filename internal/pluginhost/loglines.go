@@ -30,6 +30,10 @@ type lineLog struct {
 	log    *slog.Logger // the plugin's
 	redact func(string) string
 
+	// out and err take what go-plugin carries over from the plugin's later standard
+	// output and error.
+	out, err pieces
+
 	mu      sync.Mutex
 	tail    ring
 	rate    rate
@@ -37,31 +41,84 @@ type lineLog struct {
 	scratch []slog.Attr
 }
 
+func newLineLog(log *slog.Logger, redact func(string) string) *lineLog {
+	l := &lineLog{host: log, log: log, redact: redact}
+	l.out.line, l.err.line = l.stray, l.stray
+	return l
+}
+
+// shown is a text of the plugin's for people. Secrets are taken out before it is cut:
+// half of one would not be found.
+func (l *lineLog) shown(text string) string { return cutText(l.redact(text), maxText) }
+
 // readStderr logs every line until the end.
-func (l *lineLog) readStderr(r io.Reader) { readLines(r, l.line) }
+func (l *lineLog) readStderr(r io.Reader) { readLines(r, l.redact, l.line) }
 
 // readStdout logs what should not be there.
-func (l *lineLog) readStdout(r io.Reader) {
-	readLines(r, func(text []byte) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.allowed() {
-			l.log.Warn(l.redact(clean(text)), "stream", "stdout")
-		}
-	})
+func (l *lineLog) readStdout(r io.Reader) { readLines(r, l.redact, l.stray) }
+
+// stray logs a line that should not be there.
+func (l *lineLog) stray(text []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.allowed() {
+		l.log.Warn(cutText(l.redact(clean(text)), maxLine), "stream", "stdout")
+	}
 }
 
-// Write takes what go-plugin carries over from the plugin's later standard output
-// and error.
-func (l *lineLog) Write(p []byte) (int, error) {
-	l.readStdout(bytes.NewReader(p))
-	return len(p), nil
+// pieces puts lines together that come in pieces: go-plugin cuts a stream anywhere, also
+// in the middle of a secret, which nobody would find in two halves.
+type pieces struct {
+	line func([]byte)
+
+	mu   sync.Mutex
+	held []byte
+	rest bool // of a line that was too long: it is left out
 }
+
+func (p *pieces) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = append(p.held, text...)
+	for {
+		end := bytes.IndexByte(p.held, '\n')
+		if end < 0 {
+			break
+		}
+		if !p.rest {
+			p.line(bytes.TrimRight(p.held[:end], "\r"))
+		}
+		p.held, p.rest = p.held[end+1:], false
+	}
+	if len(p.held) > maxLine+longestSecret {
+		p.flush()
+		p.rest = true
+	}
+	return len(text), nil
+}
+
+// finish logs a last line that has no end.
+func (p *pieces) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flush()
+}
+
+func (p *pieces) flush() {
+	if len(p.held) > 0 && !p.rest {
+		p.line(p.held)
+	}
+	p.held = nil
+}
+
+// longestSecret is up to how many bytes a secret is found that lies across the place
+// where a line is cut.
+const longestSecret = 4 << 10
 
 // readLines calls f for each line without its end. Longer ones are cut, with a
-// mark.
-func readLines(r io.Reader, f func([]byte)) {
-	in := bufio.NewReaderSize(r, maxLine)
+// mark, once secrets are out of them.
+func readLines(r io.Reader, redact func(string) string, f func([]byte)) {
+	in := bufio.NewReaderSize(r, maxLine+longestSecret)
 	cut := false
 	for {
 		line, err := in.ReadSlice('\n')
@@ -69,7 +126,8 @@ func readLines(r io.Reader, f func([]byte)) {
 		switch {
 		case cut: // the rest of a line that was too long
 		case long:
-			f(append(line[:len(line):len(line)], " … (cut)"...))
+			text := redact(string(line))
+			f([]byte(strings.ToValidUTF8(text[:min(len(text), maxLine)], "") + " … (cut)"))
 		case len(line) > 0:
 			f(bytes.TrimRight(line, "\r\n"))
 		}
@@ -84,7 +142,7 @@ func readLines(r io.Reader, f func([]byte)) {
 func (l *lineLog) line(text []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tail.add(text)
+	l.tail.add(l.redact(clean(text)))
 	e, isJSON := parseJSONLine(text, l.scratch[:0])
 	if !isJSON {
 		e = l.plainLine(text)
@@ -152,6 +210,8 @@ func (l *lineLog) tellDropped(n int) {
 
 // finish reports what was dropped in the last second of a process.
 func (l *lineLog) finish() {
+	l.out.finish()
+	l.err.finish()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tellDropped(l.rate.dropped)
@@ -260,8 +320,8 @@ type ring struct {
 	next  int
 }
 
-func (r *ring) add(text []byte) {
-	line := clean(text[:min(len(text), keptLine)])
+func (r *ring) add(text string) {
+	line := strings.ToValidUTF8(text[:min(len(text), keptLine)], "")
 	if len(r.lines) < keptLines {
 		r.lines = append(r.lines, line)
 		return

@@ -41,6 +41,11 @@ type Options struct {
 	// Redact takes secrets out of a text. It is applied to everything that a plugin
 	// says before it is logged, shown or returned. nil: nothing is taken out.
 	Redact func(string) string
+	// Secret is told, before a plugin is given it, of each value that Redact must take
+	// out though the configuration does not have it by reference: settings and variables
+	// that the plugin calls secret, passwords in a SOURCE. It is called from several
+	// goroutines, and again and again with the same values. nil: nobody is told.
+	Secret func(value string)
 	// HostVersion is told to plugins and compared with what they need. Empty: not
 	// compared.
 	HostVersion string

@@ -94,6 +94,9 @@ func (h *Host) start(ctx context.Context, l launch) (*process, error) {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, h.t.Start)
 	defer cancel()
+	for _, value := range secretVariables(l.env, nil) {
+		h.secret(value)
+	}
 	p := h.newProcess(l)
 	p.watch.add(p)
 	connected := make(chan error, 1)
@@ -114,6 +117,9 @@ func (h *Host) start(ctx context.Context, l launch) (*process, error) {
 		err = p.ask(ctx, h.opt.HostVersion)
 	}
 	if err == nil {
+		for _, value := range secretVariables(l.env, p.describe.GetEnv()) {
+			h.secret(value)
+		}
 		return p, nil
 	}
 	if outer.Err() != nil {
@@ -136,7 +142,7 @@ func (h *Host) newProcess(l launch) *process {
 	}
 	p.child = &child{
 		name: l.name, program: l.program, dir: h.opt.WorkDir, run: h.run,
-		logs:   &lineLog{host: log, log: log, redact: h.redact},
+		logs:   newLineLog(log, h.redact),
 		exited: make(chan struct{}),
 	}
 	config := &plugin.ClientConfig{
@@ -149,8 +155,8 @@ func (h *Host) newProcess(l launch) *process {
 		MinPort:          0,
 		MaxPort:          1, // 0 and 0 would mean 10000 to 25000
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: h.run.path},
-		SyncStdout:       p.child.logs,
-		SyncStderr:       p.child.logs,
+		SyncStdout:       &p.child.logs.out,
+		SyncStderr:       &p.child.logs.err,
 		Stderr:           io.Discard,
 		Logger:           newHostLog(log, p.quiet),
 		GRPCDialOptions:  append(dialOptions(), grpc.WithChainStreamInterceptor(stdioMayFail)),
@@ -330,7 +336,7 @@ func (p *process) configure(ctx context.Context, req *pluginv1.ConfigureRequest)
 	}
 	var faults []string
 	for _, d := range resp.GetDiagnostics() {
-		text := p.child.logs.redact(diagnosticText(d))
+		text := p.child.logs.shown(diagnosticText(d))
 		switch d.GetSeverity() {
 		case pluginv1.Severity_SEVERITY_ERROR:
 			faults = append(faults, text)
@@ -348,7 +354,7 @@ func (p *process) configure(ctx context.Context, req *pluginv1.ConfigureRequest)
 
 func (p *process) configureError(ctx context.Context, err error) error {
 	f := faultOfStatus(err)
-	text := p.child.logs.redact(f.text)
+	text := p.child.logs.shown(f.text)
 	switch f.code {
 	case codes.FailedPrecondition, codes.InvalidArgument, codes.NotFound, codes.OutOfRange, codes.Unauthenticated, codes.PermissionDenied:
 		return &startError{failedConfig, fmt.Errorf("plugin %s refuses its settings: %s", p.child.name, text)}
@@ -375,7 +381,7 @@ func diagnosticText(d *pluginv1.Diagnostic) string {
 	if detail := d.GetDetail(); detail != "" {
 		text += " (" + detail + ")"
 	}
-	return cutText(text, maxText)
+	return text
 }
 
 // probe asks whether the process is alive at all.

@@ -32,6 +32,7 @@ const maxWarnings = 100
 // GetRows asks the plugin. Any error is a *dwmon.FetchError, save those of sink,
 // which are returned as they are.
 func (g *rowGetter) GetRows(ctx context.Context, req dwmon.FetchRequest, sink func(*dwmon.Batch) error) (dwmon.FetchSummary, error) {
+	g.in.host.sourceSecrets(req.Checker)
 	limits := g.in.host.limits(g.in.plugin)
 	f := fetch{
 		sink:     sink,
@@ -136,7 +137,7 @@ func (f *fetch) run(ctx context.Context, p *process, req *pluginv1.GetRowsReques
 			}
 		case frameDiagnostic:
 			if len(f.summary.Warnings) < maxWarnings {
-				f.summary.Warnings = append(f.summary.Warnings, p.child.logs.redact(diagnosticText(fr.diagnostic)))
+				f.summary.Warnings = append(f.summary.Warnings, p.child.logs.shown(diagnosticText(fr.diagnostic)))
 			}
 		case frameSummary:
 			return f.finish(p, stream, fr)

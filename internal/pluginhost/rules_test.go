@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -325,20 +326,50 @@ func TestParseJSONLine(t *testing.T) {
 // cut where it is too long.
 func TestReadLines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		lengths := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 5, maxLine - 2, maxLine - 1, maxLine, maxLine + 1, 3 * maxLine}), 0, 6).Draw(t, "lengths")
+		lengths := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 5, maxLine, maxLine + longestSecret - 1, maxLine + longestSecret, 3 * maxLine}), 0, 6).Draw(t, "lengths")
 		text := ""
 		var want []int
 		for _, n := range lengths {
 			text += strings.Repeat("x", n) + "\n"
-			if n >= maxLine {
+			if n >= maxLine+longestSecret {
 				n = maxLine + len(" … (cut)")
 			}
 			want = append(want, n)
 		}
 		var got []int
-		readLines(strings.NewReader(text), func(line []byte) { got = append(got, len(line)) })
+		readLines(strings.NewReader(text), func(s string) string { return s }, func(line []byte) { got = append(got, len(line)) })
 		if !slices.Equal(got, want) {
 			t.Fatalf("lines of %v came as %v", lengths, got)
+		}
+	})
+}
+
+// TestNoPieceOfASecretIsLogged: wherever a stream is cut into pieces, and wherever a line
+// is cut because it is too long, a secret in it is taken out whole.
+func TestNoPieceOfASecretIsLogged(t *testing.T) {
+	const secret = "swordfish-0123456789"
+	redact := func(s string) string { return strings.ReplaceAll(s, secret, "[redacted]") }
+	rapid.Check(t, func(t *rapid.T) {
+		before := rapid.SampledFrom([]int{0, 10, keptLine - 7, maxText - 7, maxLine - 7, maxLine + longestSecret - 7}).Draw(t, "before")
+		text := strings.Repeat("x", before) + secret + " and " + secret + rapid.SampledFrom([]string{"", "\n", "\nmore"}).Draw(t, "after")
+		var out bytes.Buffer
+		l := newLineLog(slog.New(slog.NewTextHandler(&out, nil)), redact)
+		for rest := text; rest != ""; {
+			n := min(len(rest), rapid.SampledFrom([]int{1, 3, 1024, 1 << 20}).Draw(t, "piece"))
+			if before > maxText {
+				n = min(len(rest), max(n, 1000)) // bytes one by one would take for ever
+			}
+			_, _ = l.out.Write([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		l.readStderr(strings.NewReader(text))
+		l.finish()
+		shown := out.String() + strings.Join(l.lastLines(10), "\n") + l.shown(text)
+		if strings.Contains(shown, secret[:6]) || strings.Contains(shown, secret[13:]) {
+			t.Fatalf("with %d bytes before it, some of the secret is shown", before)
+		}
+		if !strings.Contains(out.String(), "xxxx") && !strings.Contains(out.String(), "[redacted]") {
+			t.Fatal("nothing was logged")
 		}
 	})
 }
@@ -346,7 +377,7 @@ func TestReadLines(t *testing.T) {
 func TestRing(t *testing.T) {
 	var r ring
 	for i := range 3*keptLines + 7 {
-		r.add(fmt.Append(nil, i))
+		r.add(fmt.Sprint(i))
 	}
 	if got := r.last(3); !slices.Equal(got, []string{"604", "605", "606"}) {
 		t.Errorf("the last lines are %q", got)
@@ -354,7 +385,7 @@ func TestRing(t *testing.T) {
 	if got := r.last(1000); len(got) != keptLines || got[0] != "407" {
 		t.Errorf("%d lines from %q", len(got), got[0])
 	}
-	r.add([]byte(strings.Repeat("x", 1<<20)))
+	r.add(strings.Repeat("x", 1<<20))
 	if got := r.last(1)[0]; len(got) != keptLine {
 		t.Errorf("a line of %d bytes is kept", len(got))
 	}

@@ -79,11 +79,11 @@ func shortTempDir() string {
 // shortRunDir stands in for a run folder whose path is too long: a folder of its
 // own in dwmon-UID, which must be ours and closed to others.
 func shortRunDir(base string) (string, error) {
-	abs, err := filepath.Abs(base)
+	path, err := shortRunPath(base)
 	if err != nil {
 		return "", err
 	}
-	ours := filepath.Join(shortTempDir(), "dwmon-"+strconv.Itoa(os.Getuid()))
+	ours := filepath.Dir(path)
 	if err := os.Mkdir(ours, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("a short folder for the plugins' sockets, as %s is too long for them: %w", base, err)
 	}
@@ -94,8 +94,17 @@ func shortRunDir(base string) (string, error) {
 	if !info.IsDir() || !ownedByUs(info) || info.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("%s must be a folder of this user that nobody else may enter (0700): remove it, or give a shorter run folder than %s", ours, base)
 	}
+	return path, nil
+}
+
+// shortRunPath is where that folder is, or would be.
+func shortRunPath(base string) (string, error) {
+	abs, err := filepath.Abs(base)
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.Sum256([]byte(abs))
-	return filepath.Join(ours, hex.EncodeToString(sum[:6])), nil
+	return filepath.Join(shortTempDir(), "dwmon-"+strconv.Itoa(os.Getuid()), hex.EncodeToString(sum[:6])), nil
 }
 
 func (d *runDir) file(name string, pid int) string {

@@ -48,6 +48,7 @@ func (t *Trial) Configure(ctx context.Context, settings []byte) error {
 	spec := InstanceSpec{Plugin: t.found.Name, Settings: settings}
 	canonical, id := t.host.identify(spec)
 	in := newInstance(t.host, spec, canonical, id)
+	in.learnSecrets(t.p)
 	return t.p.configure(ctx, in.configuration())
 }
 

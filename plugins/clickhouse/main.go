@@ -16,7 +16,9 @@ func plugin() pluginsdk.Plugin {
 		Summary: "rows from ClickHouse",
 		Schemes: []string{"clickhouse", "ch"},
 		Catalog: catalog,
-		Example: "clickhouse://user:password@host:9000/database",
-		Open:    open,
+
+		WriteProbe: writeProbe,
+		Example:    "clickhouse://user:password@host:9000/database",
+		Open:       open,
 	})
 }

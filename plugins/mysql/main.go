@@ -16,7 +16,10 @@ func plugin() pluginsdk.Plugin {
 		Summary: "rows from MySQL and MariaDB",
 		Schemes: []string{"mysql", "mariadb", "my", "maria"},
 		Catalog: catalog,
-		Example: "mysql://user:password@host:3306/database",
-		Open:    open,
+
+		WriteProbe: writeProbe,
+		Writable:   writable,
+		Example:    "mysql://user:password@host:3306/database",
+		Open:       open,
 	})
 }

@@ -16,7 +16,10 @@ func plugin() pluginsdk.Plugin {
 		Summary: "rows from PostgreSQL",
 		Schemes: []string{"postgres", "postgresql", "pg", "pgx"},
 		Catalog: catalog,
-		Example: "postgres://user:password@host:5432/database",
-		Open:    open,
+
+		WriteProbe: writeProbe,
+		Writable:   writable,
+		Example:    "postgres://user:password@host:5432/database",
+		Open:       open,
 	})
 }

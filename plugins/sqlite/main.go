@@ -16,9 +16,11 @@ func plugin() pluginsdk.Plugin {
 		Summary: "rows from SQLite files",
 		Schemes: []string{"sqlite", "sqlite3", "sq"},
 		Catalog: catalog,
-		Example: "sqlite:demo.db or sqlite:///var/lib/demo.db",
-		Rewrite: rewrite,
-		Check:   singleStatement,
-		Open:    open,
+
+		WriteProbe: writeProbe,
+		Example:    "sqlite:demo.db or sqlite:///var/lib/demo.db",
+		Rewrite:    rewrite,
+		Check:      singleStatement,
+		Open:       open,
 	})
 }

@@ -16,8 +16,10 @@ func plugin() pluginsdk.Plugin {
 		Summary: "rows from Microsoft SQL Server and Azure SQL",
 		Schemes: []string{"sqlserver", "mssql", "ms"},
 		Catalog: catalog,
-		Example: "sqlserver://user:password@host:1433/database",
-		Check:   onlyReads,
-		Open:    open,
+
+		WriteProbe: writeProbe,
+		Example:    "sqlserver://user:password@host:1433/database",
+		Check:      onlyReads,
+		Open:       open,
 	})
 }

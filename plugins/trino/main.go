@@ -19,7 +19,9 @@ func plugin() pluginsdk.Plugin {
 		Schemes: []string{"trino"},
 		Rewrite: rewrite,
 		Catalog: catalog,
-		Example: "trino+https://user:password@host:8443/catalog/schema",
+
+		WriteProbe: writeProbe,
+		Example:    "trino+https://user:password@host:8443/catalog/schema",
 		Check: func(query string) error {
 			_, err := reading(query)
 			return err

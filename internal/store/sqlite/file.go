@@ -74,12 +74,27 @@ func prepareFile(path string, readOnly bool) (fs.FileInfo, error) {
 	if isOpened(info) {
 		return info, nil
 	}
-	if !readOnly && info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(path, 0o600); err != nil {
-			return nil, explain(path, err)
+	if !readOnly {
+		if err := closeToOthers(path); err != nil {
+			return nil, err
 		}
 	}
 	return info, checkHeader(path, readOnly)
+}
+
+// closeToOthers takes everybody else's rights to the database away, and to what lies
+// beside it: SQLite takes a WAL that is there as it is.
+func closeToOthers(path string) error {
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm()&0o077 == 0 {
+			continue // what is not there, SQLite makes like the database
+		}
+		if err := os.Chmod(file, 0o600); err != nil {
+			return explain(file, err)
+		}
+	}
+	return nil
 }
 
 func createFile(path string) (fs.FileInfo, error) {

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -38,7 +40,19 @@ func (r reopening) Reopen(t testing.TB) dwmon.Store {
 	if err := r.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	return reopening{mustOpen(t, r.Path(), r.opts), r.opts}
+	return reopening{healthy(t, mustOpen(t, r.Path(), r.opts)), r.opts}
+}
+
+// healthy looks for damage once the test is over: whatever a store was asked to do, its
+// records agree with each other afterwards.
+func healthy(t testing.TB, db *DB) *DB {
+	t.Cleanup(func() {
+		found, err := db.CheckUp(context.WithoutCancel(t.Context()), true, nil)
+		if len(found) > 0 || err != nil && !errors.Is(err, ErrClosed) {
+			t.Errorf("after the test: %v, %v", found, err)
+		}
+	})
+	return db
 }
 
 func TestConformance(t *testing.T) {
@@ -48,7 +62,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of the time is spent waiting for the disk
-			storetest.Run(t, func(t *testing.T) dwmon.Store { return reopening{newDB(t, opts), opts} })
+			storetest.Run(t, func(t *testing.T) dwmon.Store { return reopening{healthy(t, newDB(t, opts)), opts} })
 		})
 	}
 }

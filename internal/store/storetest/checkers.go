@@ -46,7 +46,7 @@ func testReturningLine(t *testing.T, st dwmon.Store) {
 	name := newName()
 	first := mustSight(t, st, sighting(checker(name, line(60), line(120))))
 	streak := dwmon.Streak{Last: dwmon.Bad, LastMinute: T0, Since: T0, Settled: dwmon.Bad, ConsecutiveBad: 7}
-	record(t, st, first, T0, streak, dwmon.Streak{})
+	record(t, st, first, T0, streak, dwmon.Streak{}.Then(dwmon.Good, T0))
 
 	settled := int64(T0 + 60)
 	without := mustSight(t, st, dwmon.Sighting{Checker: checker(name, line(120), line(180)), Zone: "UTC", Minute: T0 + 60, Settled: &settled, Owes: []int64{dwmon.OwesAll, T0}})

@@ -48,8 +48,9 @@ type Replica interface {
 	DataAsOf() time.Time
 }
 
-// fetch runs a query and sends its rows to out.
-func (p *pool) fetch(ctx context.Context, query string, out pluginsdk.RowSink) error {
+// fetch runs a query and sends its rows to out; of a probe, one row where it was not
+// refused.
+func (p *pool) fetch(ctx context.Context, query string, out pluginsdk.RowSink, probe bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(errStopped)
 	conn, err := p.db.Conn(ctx)
@@ -62,7 +63,11 @@ func (p *pool) fetch(ctx context.Context, query string, out pluginsdk.RowSink) e
 		discard(conn)
 		return p.fault(ctx, "begin a read-only transaction", err, "")
 	}
-	err = p.stream(ctx, conn, query, out, func() { cancel(errStopped) })
+	if probe {
+		err = p.probe(ctx, conn, query, out)
+	} else {
+		err = p.stream(ctx, conn, query, out, func() { cancel(errStopped) })
+	}
 	if end := session.End(ctx.Err() != nil); end != nil {
 		discard(conn)
 	}
@@ -108,6 +113,21 @@ func (p *pool) stream(ctx context.Context, conn *sql.Conn, query string, out plu
 		return p.fault(ctx, "read the result", err, query)
 	}
 	return fmt.Errorf("%s: %w", p.dsn.Name(), err) // of the rows, or of out: it has its class
+}
+
+// probe runs a statement that must be refused the way that a query runs, in a transaction
+// that is rolled back.
+func (p *pool) probe(ctx context.Context, conn *sql.Conn, statement string, out pluginsdk.RowSink) error {
+	rows, err := conn.QueryContext(ctx, statement)
+	if err != nil {
+		return p.fault(ctx, "query", err, statement)
+	}
+	for rows.Next() { // some drivers only say what went wrong when rows are read
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return p.fault(ctx, "query", err, statement)
+	}
+	return out.Append("the statement was not refused", time.Now())
 }
 
 // ping connects once.

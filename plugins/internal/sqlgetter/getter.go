@@ -44,6 +44,12 @@ type Product struct {
 	Rewrite func(dsn string) string
 	// Catalog is the query that lists tables and columns: pluginsdk.Plugin.CatalogQuery.
 	Catalog string
+	// WriteProbe is a statement that would write nothing that lasts, and that must be
+	// refused: pluginsdk.Plugin.WriteProbe. It need not give rows.
+	WriteProbe string
+	// Writable lists what the account may write: pluginsdk.Plugin.WritableQuery; empty
+	// where the product cannot be asked.
+	Writable string
 	// Example is a URL, for the texts of errors.
 	Example string
 	// Check finds what is wrong with a query without asking the database; nil
@@ -82,6 +88,9 @@ func Plugin(p Product) pluginsdk.Plugin {
 		Sources:      p.Schemes,
 		CatalogQuery: p.Catalog,
 		Limits:       pluginsdk.Limits{GetRows: maxMaxOpen},
+
+		WriteProbe:    p.WriteProbe,
+		WritableQuery: p.Writable,
 	}
 }
 
@@ -129,7 +138,7 @@ func (g *getter) GetRows(ctx context.Context, q pluginsdk.Query, out pluginsdk.R
 	if err := g.check(q.Text); err != nil {
 		return pluginsdk.CheckerError(err)
 	}
-	return g.with(q.Source, func(p *pool) error { return p.fetch(ctx, q.Text, out) })
+	return g.with(q.Source, func(p *pool) error { return p.fetch(ctx, q.Text, out, q.Text == g.product.WriteProbe) })
 }
 
 // check looks at a query without asking the database.

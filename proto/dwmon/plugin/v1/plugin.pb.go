@@ -506,7 +506,14 @@ type RowGetterInfo struct {
 	// and "key" where the column is part of the primary key, "unique" where it alone
 	// is unique, else nothing. Columns come in the order of their table. The times do
 	// not matter.
-	CatalogQuery  string `protobuf:"bytes,5,opt,name=catalog_query,json=catalogQuery,proto3" json:"catalog_query,omitempty"`
+	CatalogQuery string `protobuf:"bytes,5,opt,name=catalog_query,json=catalogQuery,proto3" json:"catalog_query,omitempty"`
+	// A query for GetRows that tries to write, for `dwmon doctor --sources`; empty:
+	// there is none. It must be refused: GetRows fails. Where it is not, it gives one
+	// row, and whatever it has written is undone.
+	WriteProbe string `protobuf:"bytes,6,opt,name=write_probe,json=writeProbe,proto3" json:"write_probe,omitempty"`
+	// A query for GetRows that lists what the account of a source may write, as keys;
+	// empty: that cannot be asked. The times do not matter.
+	WritableQuery string `protobuf:"bytes,7,opt,name=writable_query,json=writableQuery,proto3" json:"writable_query,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -572,6 +579,20 @@ func (x *RowGetterInfo) GetHonoursSince() bool {
 func (x *RowGetterInfo) GetCatalogQuery() string {
 	if x != nil {
 		return x.CatalogQuery
+	}
+	return ""
+}
+
+func (x *RowGetterInfo) GetWriteProbe() string {
+	if x != nil {
+		return x.WriteProbe
+	}
+	return ""
+}
+
+func (x *RowGetterInfo) GetWritableQuery() string {
+	if x != nil {
+		return x.WritableQuery
 	}
 	return ""
 }
@@ -1413,13 +1434,16 @@ const file_dwmon_plugin_v1_plugin_proto_rawDesc = "" +
 	" \x01(\fR\x12settingsSchemaJson\x12)\n" +
 	"\x03env\x18\v \x03(\v2\x17.dwmon.plugin.v1.EnvVarR\x03env\x12%\n" +
 	"\x0ebuild_revision\x18\f \x01(\tR\rbuildRevision\x12%\n" +
-	"\x0ebuild_modified\x18\r \x01(\bR\rbuildModified\"\xc8\x01\n" +
+	"\x0ebuild_modified\x18\r \x01(\bR\rbuildModified\"\x90\x02\n" +
 	"\rRowGetterInfo\x12'\n" +
 	"\x0fmax_concurrency\x18\x01 \x01(\rR\x0emaxConcurrency\x12\x18\n" +
 	"\asources\x18\x02 \x03(\tR\asources\x12*\n" +
 	"\x11extra_schema_json\x18\x03 \x01(\fR\x0fextraSchemaJson\x12#\n" +
 	"\rhonours_since\x18\x04 \x01(\bR\fhonoursSince\x12#\n" +
-	"\rcatalog_query\x18\x05 \x01(\tR\fcatalogQuery\"\xf5\x01\n" +
+	"\rcatalog_query\x18\x05 \x01(\tR\fcatalogQuery\x12\x1f\n" +
+	"\vwrite_probe\x18\x06 \x01(\tR\n" +
+	"writeProbe\x12%\n" +
+	"\x0ewritable_query\x18\a \x01(\tR\rwritableQuery\"\xf5\x01\n" +
 	"\x10CheckHandlerInfo\x12'\n" +
 	"\x0fmax_concurrency\x18\x01 \x01(\rR\x0emaxConcurrency\x128\n" +
 	"\bstatuses\x18\x02 \x03(\x0e2\x1c.dwmon.plugin.v1.CheckStatusR\bstatuses\x12*\n" +
