@@ -485,7 +485,7 @@ func (l *life) meanwhile(p *passing) {
 func (l *life) settleDown() error {
 	l.troubled = false
 	for _, s := range l.sources {
-		s.downUntil = 0
+		s.downUntil = l.real
 	}
 	for _, f := range l.files {
 		f.off = ""
@@ -493,6 +493,11 @@ func (l *life) settleDown() error {
 			if err := l.settle(f); err != nil {
 				return err
 			}
+		}
+	}
+	if l.told != nil {
+		for _, h := range l.told.handlers {
+			h.downUntil = l.real
 		}
 	}
 	l.note("all trouble ends")

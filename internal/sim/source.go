@@ -42,7 +42,7 @@ type source struct {
 }
 
 func (l *life) drawSource(name string) *source {
-	s := &source{name: name, rate: pick(l.rng, 0.02, 0.1, 0.3, 0.5, 1, 2), batch: pick(l.rng, 1, 7, 100, 1000)}
+	s := &source{name: name, rate: pick(l.rng, 0.02, 0.1, 0.3, 0.5, 1, 2), batch: pick(l.rng, 1, 7, 100, 1000), downUntil: l.real}
 	if oneIn(l.rng, 4) {
 		s.ahead = 1e6 * pick[int64](l.rng, -90, -5, 1, 40, 700)
 		s.tells = oneIn(l.rng, 2)
