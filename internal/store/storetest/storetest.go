@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) dwmon.Store) {
 		{"CountsNoBaseline", testBaseline},
 		{"KeepsMissedSpans", testMissed},
 		{"KeepsTroubleAndIncidents", testTrouble},
+		{"ForgetsTheTroubleOfALineThatLeft", testTroubleWithoutIncident},
 		{"TellsWhetherRowsCameNewestFirst", testOrder},
 		{"TellsTheOldestNewRow", testOldestFresh},
 		{"MergesAndFillsHoles", testHoles},
