@@ -160,12 +160,15 @@ func closedDays(dates map[string]bool) *dwmon.ClosedDays {
 	return dwmon.NewClosedDays(names)
 }
 
+func (f *checkFile) close(dates map[string]bool) { f.closed, f.days = dates, closedDays(dates) }
+
 // checkFile is a checker's file, and what the configuration says of it.
 type checkFile struct {
 	name    string
 	source  *source
 	query   query
-	closed  map[string]bool
+	closed  map[string]bool // by date
+	days    *dwmon.ClosedDays // the same
 	purging purging
 	alert   dwmon.AlertRule
 	checker *dwmon.Checker
@@ -190,7 +193,7 @@ func (l *life) drawFile(i int) *checkFile {
 	}
 	f.alert = l.drawAlert()
 	l.write(f, l.drawLines(), options)
-	f.closed = l.drawClosed(f.checker.Zone(l.zone))
+	f.close(l.drawClosed(f.checker.Zone(l.zone)))
 	return f
 }
 

@@ -311,7 +311,7 @@ func (l *life) happen() error {
 		l.stats.Edits++
 		l.edit(f)
 	case n < 10:
-		f.closed = l.drawClosed(f.checker.Zone(l.zone))
+		f.close(l.drawClosed(f.checker.Zone(l.zone)))
 		l.note("%s: the calendar is edited: %v", f.name, f.closed)
 	case n < 13 && f.off == "":
 		return l.switchOff(f, pick(l.rng, dwmon.OffAway, dwmon.OffDisabled))
@@ -356,7 +356,7 @@ func (l *life) settle(f *checkFile) error {
 	l.stats.Settles++
 	l.note("%s is settled to %s", f.name, time.Unix(to, 0).UTC().Format(time.DateTime))
 	zone := f.checker.Zone(l.zone)
-	if err := l.home.settleTo(f.name, to, zone, closedDays(f.closed)); err != nil {
+	if err := l.home.settleTo(f.name, to, zone, f.days); err != nil {
 		return err
 	}
 	k.settleTo(to, zone, f.closed)
@@ -417,7 +417,7 @@ func (l *life) pass(f *checkFile, retry bool) {
 	l.passing[f.name] = p
 	defer delete(l.passing, f.name)
 	job := &engine.Job{
-		Checker: c, Getter: getter{l, f}, Source: engine.Source{Key: f.source.name, Concurrency: 8}, Routes: l.routes, Alert: f.alert, Closed: closedDays(f.closed),
+		Checker: c, Getter: getter{l, f}, Source: engine.Source{Key: f.source.name, Concurrency: 8}, Routes: l.routes, Alert: f.alert, Closed: f.days,
 	}
 	if f.purging != noPurge {
 		job.Purger = purger{l, f}

@@ -156,7 +156,10 @@ func (t *told) flush() error {
 	l := t.life
 	for _, r := range l.routes {
 		h := t.handlers[r.Handler]
-		h.calls, h.dying = 0, l.troubled && oneIn(l.rng, 40)
+		if !t.waits(h.name) && !oneIn(l.rng, 20) {
+			continue
+		}
+		h.calls, h.dying = 0, l.troubled && oneIn(l.rng, 150)
 		h.down = l.real < h.downUntil
 		d, err := deliver.New(deliver.Options{
 			Store: tellings{l.watch, t}, Log: slog.New(slog.DiscardHandler), Handlers: map[string]deliver.Handler{h.name: {CheckHandler: h, Concurrency: 1}},
@@ -464,6 +467,15 @@ func (t *told) atTheEnd() {
 			l.fail("handler %s was never told of the end of %s", of.handler, of.incident)
 		}
 	}
+}
+
+func (t *told) waits(handler string) bool {
+	for name, l := range t.lanes {
+		if name.handler == handler && l.done < len(l.items) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *told) waiting() (n int) {

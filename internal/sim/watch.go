@@ -63,7 +63,7 @@ func (w *watch) draw() mishap {
 		return diesBefore
 	}
 	t := fine
-	if n := w.life.rng.IntN(2000); n < 10 && w.life.troubled {
+	if n := w.life.rng.IntN(5000); n < 10 && w.life.troubled {
 		t = []mishap{failsBefore, failsBefore, failsWithin, failsWithin, failsAfter, failsAfter, diesBefore, diesBefore, diesAfter, diesAfter}[n]
 		w.failed = true
 		w.life.note("the store: %s", t)
