@@ -398,6 +398,8 @@ type passing struct {
 	cut             bool
 	asOf, sourceNow *int64
 
+	// moved: meanwhile somebody has settled the walk elsewhere, or switched the checker off.
+	moved bool
 	// pieces is how many commits the pass has made since it has its rows.
 	pieces      int
 	purgerAsked int
@@ -472,6 +474,7 @@ func (l *life) meanwhile(p *passing) {
 		return
 	}
 	failed := l.watch.failed
+	l.byHand(p)
 	for _, f := range l.files {
 		if f != p.file && f.off == "" && oneIn(l.rng, 2) {
 			l.pass(f, false)
@@ -511,6 +514,25 @@ func (l *life) settleDown() error {
 		l.told.atTheEnd()
 	}
 	return nil
+}
+
+// byHand lets somebody change the very checker whose source is being asked.
+func (l *life) byHand(p *passing) {
+	k := l.oracle.checkers[p.file.name]
+	settled, hadS := k.settled, k.hasS
+	defer func() { p.moved = k.off || k.hasS != hadS || k.settled != settled }()
+	var err error
+	switch l.rng.IntN(12) {
+	case 0:
+		err = l.switchOff(p.file, pick(l.rng, dwmon.OffAway, dwmon.OffDisabled))
+	case 1:
+		err = l.settle(p.file)
+	case 2: // the file is edited, and a new pass comes later
+		l.edit(p.file)
+	}
+	if err != nil {
+		l.fail("%s is changed by hand: %v", p.file.name, err)
+	}
 }
 
 func (l *life) oneCalmMinute() error {

@@ -118,6 +118,8 @@ func (o *oracle) commit(c *commit) {
 	switch {
 	case p == nil:
 		o.life.fail("checker %s: something was written outside of a pass", k.name)
+	case p.moved && (c.fetch == nil || c.fetch.Err == nil):
+		o.fail(p, "something was written though the walk was moved, or the checker switched off, meanwhile")
 	case c.fetch != nil && c.fetch.Err != nil:
 		o.failedFetch(p, k, c)
 	default:
@@ -561,6 +563,7 @@ func (o *oracle) passed(p *passing, report *engine.Report) {
 		if report.Err == nil {
 			o.fail(p, "the fetch %s, and there is no error", p.fate)
 		}
+	case p.moved && report.Err == nil:
 	case report.Err != nil:
 		o.fail(p, "the error is %v", report.Err)
 	case !p.asked && (!k.hasS || k.settled < p.m):

@@ -342,7 +342,7 @@ func (t *told) stored(what *dwmon.Tellings) {
 		t.lane(d.Handler, d.CheckerID).add(&item{text: text, created: t.life.clock()})
 		t.tale(d.Handler, &d.Notice)
 		for _, m := range d.Marks {
-			if ack, acked := t.acks[m.Incident]; acked && d.Notice.Kind == dwmon.NoticeRepeated && ack.Holds(t.life.clock()) {
+			if ack, acked := t.acks[m.Incident]; acked && m.Before.Told > 0 && !m.After.Ended && ack.Holds(t.life.clock()) {
 				t.life.fail("handler %s is told again of incident %d, which is acknowledged: %+v", d.Handler, m.Incident, ack)
 			}
 		}

@@ -11,12 +11,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/sim"
 )
 
 func main() {
+	debug.SetGCPercent(800) // histories are short
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

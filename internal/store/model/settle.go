@@ -59,3 +59,18 @@ func (c *Checker) reopen(to int64, zone *time.Location, closed *dwmon.ClosedDays
 	}
 	c.Gaps = slices.Clip(left)
 }
+
+// StillAt implements dwmon.Tx.
+func (t *tx) StillAt(checkerID int64, settled *int64) (err error) {
+	defer t.note(&err)
+	c, err := t.checker(checkerID)
+	if err != nil {
+		return err
+	}
+	p := &c.Progress
+	same := p.Settled == nil && settled == nil || p.Settled != nil && settled != nil && *p.Settled == *settled
+	if !same || p.Off != nil {
+		return fmt.Errorf("checker %s: %w", p.Name, dwmon.ErrMoved)
+	}
+	return nil
+}
