@@ -493,7 +493,7 @@ func (o *oracle) rows(p *passing, k *known, c *commit) {
 	}
 	for _, ev := range p.left {
 		late := ev.arrives + o.life.skew - ev.micros
-		if _, given := k.keys[ev.key]; !given && late <= p.checker.Options.Grace.Microseconds() {
+		if _, given := k.keys[ev.key]; !given && late <= p.checker.Options.Grace.Microseconds() && ev.micros <= p.started {
 			k.missing[ev.key] = ev
 		}
 	}

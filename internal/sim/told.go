@@ -438,6 +438,9 @@ func (t *told) finished(outcomes []dwmon.DeliveryOutcome) {
 
 // atTheEnd: everything was told, or given up, and every tale has its end.
 func (t *told) atTheEnd() {
+	if _, err := t.notifier.Step(context.Background(), alerting.Look{Now: t.life.now(), Hurry: true}); err != nil {
+		t.life.fail("the incidents could not be looked at: %v", err)
+	}
 	for range 100 {
 		before := t.waiting()
 		if err := t.flush(); err != nil {

@@ -198,6 +198,19 @@ func TestSettleLeavesEachMinuteInOneGap(t *testing.T) {
 	})
 }
 
+func TestNothingIsStillAtWhereItWasOnceOff(t *testing.T) {
+	w := newWorld(t)
+	p := w.checker("a", epoch0, "UTC", line(1))
+	still := func() error {
+		return w.InTx(w.ctx(), func(tx dwmon.Tx) error { return tx.StillAt(p.ID, p.Settled) })
+	}
+	w.must(still())
+	w.must(w.SwitchOff(w.ctx(), "a", epoch0+60, dwmon.OffDisabled))
+	if err := still(); !errors.Is(err, dwmon.ErrMoved) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // Verdicts of before a checker was switched off do not help to open an incident once it
 // is back, though none was open when it went.
 func TestSwitchOffForgetsTrouble(t *testing.T) {

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) dwmon.Store) {
 		{"KeepsASighting", testSight},
 		{"GivesLinesTheirStreakBackWhenTheyReturn", testReturningLine},
 		{"EndsOffSpans", testOff},
+		{"SaysWhetherAWalkWasMoved", testStillAt},
 		{"RefusesASecondFirstSight", testSecondSight},
 		{"KeepsFetchesAndFailing", testFetch},
 		{"FencesVerdicts", testFence},
