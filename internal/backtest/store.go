@@ -293,6 +293,9 @@ func (s *store) result(v *dwmon.Verdict, evaluatedAt int64) dwmon.Result {
 	}
 }
 
+// StillAt: nobody else moves a replay.
+func (s *store) StillAt(int64, *int64) error { return nil }
+
 func (s *store) Settle(_ *dwmon.Progress, settled int64, gaps []dwmon.Gap) error {
 	s.addGaps(gaps)
 	s.progress.Settled = &settled

@@ -74,6 +74,10 @@ type Ingested struct {
 type Tx interface {
 	// Sight writes a Sighting and gives the progress after it.
 	Sight(s Sighting) (*Progress, error)
+	// StillAt fails with ErrMoved, and nothing of the transaction is kept, unless the
+	// checker's walk is settled through a minute (seconds since the epoch; nil: nowhere
+	// yet) and the checker is not off: what a pass has read of it still holds.
+	StillAt(checkerID int64, settled *int64) error
 	// SaveFetch records a fetch and gives its id. A successful fetch ends the
 	// checker's Failing, a failed one sets it to f.Failing.
 	SaveFetch(f Fetch) (id int64, err error)

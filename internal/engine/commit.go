@@ -71,6 +71,9 @@ func (j *judge) replan() *dwmon.Plan {
 func (j *judge) commitRows(ctx context.Context) error {
 	record := j.fetched.record
 	err := j.store.InTx(ctx, func(tx dwmon.Tx) error {
+		if err := j.unmoved(tx); err != nil {
+			return err
+		}
 		_, err := j.keep(tx, &record, dwmon.Piece{})
 		return err
 	})
@@ -87,6 +90,9 @@ func (j *judge) commit(ctx context.Context, piece dwmon.Piece) error {
 	record, fetchID := j.fetched.record, j.fetchID
 	streaks := append([]dwmon.Streak(nil), j.streaks...)
 	err := j.store.InTx(ctx, func(tx dwmon.Tx) (err error) {
+		if err := j.unmoved(tx); err != nil {
+			return err
+		}
 		if fetchID == 0 {
 			if fetchID, err = j.keep(tx, &record, piece); err != nil {
 				return err

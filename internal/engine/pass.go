@@ -148,11 +148,29 @@ func (p *pass) run(ctx context.Context, retry bool) error {
 	if err != nil {
 		return p.recordFailure(ctx, f, err)
 	}
-	if err := p.commit(ctx, f, plan, piece); err != nil {
+	err = p.commit(ctx, f, plan, piece)
+	if errors.Is(err, dwmon.ErrMoved) {
+		return p.overtaken(err)
+	}
+	if err != nil {
 		return fmt.Errorf("checker %s: %w", p.job.Checker.Name, err)
 	}
 	p.purge(ctx)
 	return nil
+}
+
+// overtaken ends a pass whose checker was settled by hand or switched off meanwhile. What
+// it has read no longer holds, and nothing is stored of it: the next pass begins where the
+// walk is now.
+func (p *pass) overtaken(err error) error {
+	p.report.Fetched = false
+	p.log.Info("a pass was overtaken and leaves what is due to the next", "checker", p.job.Checker.Name, "cause", err)
+	return nil
+}
+
+// unmoved is the first thing in a transaction that moves the walk, or rests on where it is.
+func (p *pass) unmoved(tx dwmon.Tx) error {
+	return tx.StillAt(p.progress.ID, cmp.Or(p.settled, p.progress.Settled))
 }
 
 // sight brings what is stored in line with the checker's file: its origin, its
@@ -203,8 +221,14 @@ func (p *pass) held(retry bool) bool {
 // settle moves the walk on where nothing is due: the source is not asked.
 func (p *pass) settle(ctx context.Context, piece dwmon.Piece) error {
 	err := p.store.InTx(ctx, func(tx dwmon.Tx) error {
+		if err := p.unmoved(tx); err != nil {
+			return err
+		}
 		return tx.Settle(p.progress, piece.Settled, piece.Gaps)
 	})
+	if errors.Is(err, dwmon.ErrMoved) {
+		return p.overtaken(err)
+	}
 	if err != nil {
 		return fmt.Errorf("checker %s: settle the walk: %w", p.job.Checker.Name, err)
 	}

@@ -335,6 +335,55 @@ func TestNothingIsOwedWhileOff(t *testing.T) {
 	}
 }
 
+// What a pass has read of its checker no longer holds once somebody has switched it off or
+// moved its walk, and a pass that is on its way for a minute gives that somebody time. It
+// wrote back the incidents of before: one that was closed stayed open to the line, so that
+// none was opened once it was back, and the next that was GOOD failed for ever.
+func TestAPassGivesWayToWhoeverWasFaster(t *testing.T) {
+	for name, meanwhile := range map[string]func(*bundle, time.Time){
+		"switched off": func(b *bundle, at time.Time) { b.store.SwitchOff("orders", at.Unix()/60*60, dwmon.OffDisabled) },
+		"settled by hand": func(b *bundle, at time.Time) {
+			if err := b.store.SettleTo("orders", at.Unix()/60*60-180, time.UTC, nil); err != nil {
+				b.t.Fatal(err)
+			}
+		},
+	} {
+		b := setup(t)
+		b.pass(noon)
+		first := b.pass(noon.Add(time.Minute))
+		if statuses(first) != "BAD:low" || len(b.store.Look("orders").Incidents) != 1 {
+			t.Fatalf("%s: before: %s, %+v", name, statuses(first), b.store.Look("orders").Incidents)
+		}
+		at := noon.Add(2 * time.Minute)
+		b.job.Getter = getter(func(context.Context, func(*dwmon.Batch) error) (dwmon.FetchSummary, error) {
+			meanwhile(b, at)
+			return dwmon.FetchSummary{}, nil
+		})
+		verdicts, moved := len(b.store.Look("orders").Verdicts), b.pass(at)
+		if moved.Err != nil || !moved.Done || moved.Fetched || len(moved.Results) != 0 || len(b.store.Look("orders").Verdicts) != verdicts {
+			t.Errorf("%s: the pass that was overtaken: %+v", name, moved)
+		}
+		b.job.Getter = b.source
+		for i := 3; i < 6; i++ {
+			at = noon.Add(time.Duration(i) * time.Minute)
+			if i == 5 {
+				b.rows(at, 1)
+			}
+			if r := b.pass(at); r.Err != nil || len(r.Results) == 0 {
+				t.Errorf("%s: pass %d: %s, error %v", name, i, statuses(r), r.Err)
+			}
+		}
+		for _, i := range b.store.Look("orders").Incidents {
+			if i.Closed == nil {
+				t.Errorf("%s: an incident is open, though the last result is GOOD: %+v", name, i)
+			}
+		}
+		if n := len(b.store.Look("orders").Incidents); name == "switched off" && n != 2 {
+			t.Errorf("%s: %d incidents, want one before and one after", name, n)
+		}
+	}
+}
+
 func TestAWalkAheadOfTheClockIsUnknown(t *testing.T) {
 	b := setup(t)
 	b.pass(noon)

@@ -261,22 +261,31 @@ func (t *tx) onUndo(f func()) { t.s.undo = append(t.s.undo, f) }
 
 // keep remembers the checker's plain fields and lines for an undo.
 func (t *tx) keep(c *Checker) {
-	p, lines := c.Progress, map[string]dwmon.LineProgress{}
-	p.Lines = slices.Clone(p.Lines)
+	t.keepPlain(c)
+	lines, progressLines := map[string]dwmon.LineProgress{}, slices.Clone(c.Progress.Lines)
 	for id, l := range c.Lines {
 		lines[id] = *l
 	}
-	gaps, spans, missed, fetches, tellings, order, evaluated := c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated
-	incidents, catchUps := slices.Clone(c.Incidents), c.CatchUps
-	holes, corrections, fetchedQuery, began, changed := c.Holes, c.Corrections, c.fetchedQuery, c.queryBegan, c.queryChanged
+	incidents := slices.Clone(c.Incidents)
 	t.onUndo(func() {
-		c.Progress, c.Lines = p, map[string]*dwmon.LineProgress{}
+		c.Progress.Lines, c.Lines, c.Incidents = progressLines, map[string]*dwmon.LineProgress{}, incidents
 		for id, l := range lines {
 			c.Lines[id] = &l
 		}
+	})
+}
+
+// keepPlain remembers what is replaced or added to, never changed in its place: all but
+// lines and incidents.
+func (t *tx) keepPlain(c *Checker) {
+	p := c.Progress
+	gaps, spans, missed, fetches, tellings, order, evaluated := c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated
+	catchUps, holes, corrections, fetchedQuery, began, changed := c.CatchUps, c.Holes, c.Corrections, c.fetchedQuery, c.queryBegan, c.queryChanged
+	t.onUndo(func() {
+		p.Lines = c.Progress.Lines
+		c.Progress = p
 		c.Gaps, c.Spans, c.Missed, c.Fetches, c.Tellings, c.Order, c.Evaluated = gaps, spans, missed, fetches, tellings, order, evaluated
-		c.Incidents, c.CatchUps = incidents, catchUps
-		c.Holes, c.Corrections, c.fetchedQuery, c.queryBegan, c.queryChanged = holes, corrections, fetchedQuery, began, changed
+		c.CatchUps, c.Holes, c.Corrections, c.fetchedQuery, c.queryBegan, c.queryChanged = catchUps, holes, corrections, fetchedQuery, began, changed
 	})
 }
 
@@ -347,7 +356,7 @@ func (t *tx) SaveFetch(f dwmon.Fetch) (_ int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t.keep(c)
+	t.keepPlain(c)
 	c.Fetches = append(c.Fetches, f)
 	p := &c.Progress
 	p.Failing = f.Failing
@@ -380,7 +389,6 @@ func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (done dwm
 	}
 	times := c.times
 	t.onUndo(func() { c.times = times })
-	added := false
 	ignored := map[string]bool{}
 	for i, key := range rows.keys {
 		if _, known := c.Keys[key]; known || ignored[key] {
@@ -398,15 +406,21 @@ func (t *tx) Ingest(p *dwmon.Progress, in dwmon.Intake, baseline bool) (done dwm
 			if done.Fresh == 1 || us < done.OldestFresh {
 				done.OldestFresh = us
 			}
-			if !added {
-				c.times, added = slices.Clone(c.times), true
-			}
-			c.times = append(c.times, us)
+			c.addTime(us)
 		}
 	}
-	slices.Sort(c.times)
 	done.Ignored = int64(len(ignored))
 	return done, nil
+}
+
+// addTime keeps the times in order. What an undo would give back is not written to.
+func (c *Checker) addTime(us int64) {
+	if n := len(c.times); n == 0 || c.times[n-1] <= us {
+		c.times = append(c.times, us)
+		return
+	}
+	at, _ := slices.BinarySearch(c.times, us)
+	c.times = slices.Insert(slices.Clone(c.times), at, us)
 }
 
 func (t *tx) Counts(checkerID int64, windows []dwmon.Window) (_ []int64, err error) {
@@ -446,7 +460,7 @@ func (t *tx) AddMissed(checkerID int64, s dwmon.Span) (err error) {
 	if err != nil {
 		return err
 	}
-	t.keep(c)
+	t.keepPlain(c)
 	c.Missed = append(c.Missed, s)
 	return nil
 }
@@ -502,7 +516,7 @@ func (t *tx) Enqueue(checkerID int64, tellings []dwmon.Telling) (err error) {
 	if err != nil {
 		return err
 	}
-	t.keep(c)
+	t.keepPlain(c)
 	c.Tellings = append(c.Tellings, tellings...)
 	return nil
 }
@@ -513,7 +527,7 @@ func (t *tx) Settle(p *dwmon.Progress, settled int64, gaps []dwmon.Gap) (err err
 	if err != nil {
 		return err
 	}
-	t.keep(c)
+	t.keepPlain(c)
 	c.Progress.Settled = &settled
 	return t.addGaps(c, gaps)
 }

@@ -198,6 +198,44 @@ func TestSettleLeavesEachMinuteInOneGap(t *testing.T) {
 	})
 }
 
+func TestNothingIsStillAtWhereItWasOnceOff(t *testing.T) {
+	w := newWorld(t)
+	p := w.checker("a", epoch0, "UTC", line(1))
+	still := func() error {
+		return w.InTx(w.ctx(), func(tx dwmon.Tx) error { return tx.StillAt(p.ID, p.Settled) })
+	}
+	w.must(still())
+	w.must(w.SwitchOff(w.ctx(), "a", epoch0+60, dwmon.OffDisabled))
+	if err := still(); !errors.Is(err, dwmon.ErrMoved) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// Verdicts of before a checker was switched off do not help to open an incident once it
+// is back, though none was open when it went.
+func TestSwitchOffForgetsTrouble(t *testing.T) {
+	w := newWorld(t)
+	p := w.checker("a", epoch0, "UTC", line(1))
+	bad := dwmon.Streak{}.Then(dwmon.Bad, epoch0)
+	bad.Trouble = dwmon.Trouble{Recent: 1, UnknownRun: 2}
+	w.must(w.InTx(w.ctx(), func(tx dwmon.Tx) error {
+		id, err := tx.SaveFetch(dwmon.Fetch{Progress: p, Slot: epoch0, Started: epoch0 * 1e6, Ended: epoch0 * 1e6})
+		if err != nil {
+			return err
+		}
+		return tx.Record(dwmon.Record{
+			Progress: p, FetchID: id, EvaluatedAt: epoch0 * 1e6, Streaks: []dwmon.Streak{bad},
+			Verdicts: []dwmon.Verdict{{Minute: epoch0, LineID: p.Lines[0].ID, Status: dwmon.Bad, Reason: dwmon.Low, ConsecutiveBad: 1}},
+		})
+	}))
+	w.must(w.SwitchOff(w.ctx(), "a", epoch0+60, dwmon.OffDisabled))
+	got := w.progressOf("a").Lines[0].Streak
+	bad.Trouble = dwmon.Trouble{}
+	if got != bad {
+		t.Errorf("the streak is %+v, want %+v", got, bad)
+	}
+}
+
 func TestSettleWhileOffPassesOnlyWhatWasOwed(t *testing.T) {
 	w := newWorld(t)
 	p := w.checker("a", epoch0, "UTC", line(1))

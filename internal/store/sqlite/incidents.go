@@ -38,12 +38,12 @@ func (tx *Tx) AddCatchUp(c dwmon.CatchUp) error {
 
 // closeChanged closes the incidents of lines that are not in the text any more.
 func (tx *Tx) closeChanged(checkerID, minute int64) error {
-	return tx.closeLines("checker_id = ?1 AND position IS NULL AND (incident_id <> 0 OR unknown_incident_id <> 0)", checkerID, minute, dwmon.EndLineChanged)
+	return tx.closeLines("checker_id = ?1 AND position IS NULL", checkerID, minute, dwmon.EndLineChanged)
 }
 
 // closeOff closes every incident of a checker that owes nothing from a minute on.
 func (tx *Tx) closeOff(checkerID, minute int64) error {
-	if err := tx.closeLines("checker_id = ?1 AND (incident_id <> 0 OR unknown_incident_id <> 0)", checkerID, minute, dwmon.EndOff); err != nil {
+	if err := tx.closeLines("checker_id = ?1", checkerID, minute, dwmon.EndOff); err != nil {
 		return err
 	}
 	_, err := tx.exec("UPDATE incidents SET closed = max(opened, ?), closed_at = ?, ended = ? WHERE checker_id = ? AND line_id IS NULL AND closed IS NULL",
@@ -51,6 +51,8 @@ func (tx *Tx) closeOff(checkerID, minute int64) error {
 	return err
 }
 
+// closeLines closes the incidents of some lines, and lets each of them begin anew:
+// verdicts of before do not help to open the next incident, whether or not there was one.
 func (tx *Tx) closeLines(condition string, checkerID, minute int64, end dwmon.IncidentEnd) error {
 	_, err := tx.exec(`UPDATE incidents SET closed = max(opened, ?2), closed_at = ?3, ended = ?4 WHERE closed IS NULL AND id IN (
 		SELECT incident_id FROM lines WHERE `+condition+` UNION SELECT unknown_incident_id FROM lines WHERE `+condition+`)`,
@@ -58,7 +60,8 @@ func (tx *Tx) closeLines(condition string, checkerID, minute int64, end dwmon.In
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec("UPDATE lines SET recent = 0, good_run = 0, unknown_run = 0, incident_id = 0, unknown_incident_id = 0 WHERE "+condition, checkerID)
+	_, err = tx.exec("UPDATE lines SET recent = 0, good_run = 0, unknown_run = 0, incident_id = 0, unknown_incident_id = 0 WHERE "+condition+
+		" AND (recent, good_run, unknown_run, incident_id, unknown_incident_id) <> (0, 0, 0, 0, 0)", checkerID)
 	return err
 }
 

@@ -165,6 +165,15 @@ func (tx *Tx) addSpan(checkerID int64, kind string, s dwmon.Span, reason string)
 	return err
 }
 
+// StillAt is dwmon.Tx's.
+func (tx *Tx) StillAt(checkerID int64, settled *int64) error {
+	r, err := tx.one("SELECT 1 FROM checkers WHERE id = ? AND settled IS ? AND off_since IS NULL", checkerID, settled)
+	if err != nil || r != nil {
+		return err
+	}
+	return tx.fail(fmt.Errorf("checker with id %d: %w", checkerID, dwmon.ErrMoved))
+}
+
 // Settle is dwmon.Tx's.
 func (tx *Tx) Settle(p *dwmon.Progress, settled int64, gaps []dwmon.Gap) error {
 	if err := tx.addGaps(p, gaps); err != nil {

@@ -86,6 +86,42 @@ func testOff(t *testing.T, st dwmon.Store) {
 	}
 }
 
+// testStillAt: a walk that has moved since is seen in the transaction that rests on it, and
+// nothing of that is kept.
+func testStillAt(t *testing.T, st dwmon.Store) {
+	p := seen(t, st)
+	settled, later := int64(T0), int64(T0+60)
+	still := func(at *int64, then func(dwmon.Tx) error) error {
+		return st.InTx(t.Context(), func(tx dwmon.Tx) error {
+			if err := then(tx); err != nil {
+				return err
+			}
+			_ = tx.StillAt(p.ID, at) // an error counts, even one kept by itself
+			return nil
+		})
+	}
+	nothing := func(dwmon.Tx) error { return nil }
+	settle := func(tx dwmon.Tx) error { return tx.Settle(p, settled, nil) }
+	if err := still(nil, nothing); err != nil {
+		t.Errorf("a walk that has settled nowhere: %v", err)
+	}
+	if err := still(nil, settle); !errors.Is(err, dwmon.ErrMoved) {
+		t.Errorf("a walk that was moved in the transaction: %v", err)
+	}
+	if got := progress(t, st, p.Name).Settled; got != nil {
+		t.Errorf("the walk is settled through %d by a transaction that failed", *got)
+	}
+	inTx(t, st, settle)
+	for _, at := range []*int64{nil, &later} {
+		if err := still(at, nothing); !errors.Is(err, dwmon.ErrMoved) {
+			t.Errorf("a walk that is elsewhere: %v", err)
+		}
+	}
+	if err := still(&settled, nothing); err != nil {
+		t.Errorf("a walk that is where it was: %v", err)
+	}
+}
+
 func testSecondSight(t *testing.T, st dwmon.Store) {
 	p := seen(t, st)
 	err := st.InTx(t.Context(), func(tx dwmon.Tx) error {

@@ -69,3 +69,23 @@ func testTrouble(t *testing.T, st dwmon.Store) {
 		t.Errorf("the line that returned has the streak %+v", got)
 	}
 }
+
+// testTroubleWithoutIncident: verdicts of a line that has left do not help to open an
+// incident once it is back, though none was open when it left.
+func testTroubleWithoutIncident(t *testing.T, st dwmon.Store) {
+	p := seen(t, st)
+	bad := dwmon.Streak{}.Then(dwmon.Bad, T0)
+	bad.Trouble = dwmon.Trouble{Recent: 1, UnknownRun: 1}
+	record(t, st, p, T0, bad)
+	for _, lookback := range []int64{61, 60} {
+		s := sighting(checker(p.Name, line(lookback)))
+		s.New = false
+		after := mustSight(t, st, s)
+		if got := after.Lines[0].Trouble; got != (dwmon.Trouble{}) {
+			t.Errorf("the line of %d s has the trouble %+v", lookback, got)
+		}
+	}
+	if got := progress(t, st, p.Name).Lines[0].Streak; got.Last != dwmon.Bad || got.ConsecutiveBad != 1 {
+		t.Errorf("the streak of the line that returned is %+v", got)
+	}
+}
