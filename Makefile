@@ -126,6 +126,7 @@ $(EDITORS):
 
 .PHONY: editors
 editors: $(EDITORS) ## install what the tests of the editors' grammar need
+
 .PHONY: licences
 licences: ## list the modules in the programs with their licences: docs/licences.md
 	$(GO) run ./internal/licences

@@ -209,15 +209,15 @@ var users = []struct {
 		why: "the daemon knows all parts; a part that knew the daemon would close the circle",
 	},
 	{
-		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/checktest", "internal/engine/...", "cmd/dwmon", "internal/bench/..."},
-		why: "only the daemon wires; replays and unit tests of checkers are passes; the command prints the reports of its passes",
+		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/checktest", "internal/engine/...", "internal/sim/...", "cmd/dwmon", "internal/bench/..."},
+		why: "only the daemon wires; replays, simulations and unit tests of checkers are passes; the command prints the reports of its passes",
 	},
 	{
-		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/..."},
+		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/...", "internal/sim/..."},
 		why: "only the daemon, and the commands that read beside it, know which store there is",
 	},
 	{
-		of: []string{"internal/store/model"}, by: []string{"internal/checktest", "internal/store/storetest", "internal/bench/..."},
+		of: []string{"internal/store/model"}, by: []string{"internal/checktest", "internal/store/storetest", "internal/bench/...", "internal/sim/..."},
 		why: "what is to outlive its process belongs into a database",
 	},
 	{

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/words"
 )
 
 func doctorCommand() *cobra.Command {
@@ -83,7 +84,7 @@ func printDiagnoses(cmd *cobra.Command, found []daemon.Diagnosis, all, lines boo
 		}
 	}
 	if !lines {
-		fmt.Fprintf(out, "%s, %s, %d in order\n", count(tally[daemon.FindingFault], "fault"), count(tally[daemon.FindingWarning], "warning"), tally[daemon.FindingOK])
+		fmt.Fprintf(out, "%s, %s, %d in order\n", words.Count(int64(tally[daemon.FindingFault]), "fault", "faults"), words.Count(int64(tally[daemon.FindingWarning]), "warning", "warnings"), tally[daemon.FindingOK])
 	}
 	if tally[daemon.FindingFault] > 0 {
 		return errFault

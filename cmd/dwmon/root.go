@@ -48,13 +48,6 @@ asks the source, counts, and tells GOOD or BAD to the check handlers.`,
 	cobra.EnableCommandSorting = false // the order of groups is that of work
 	root.SetHelpCommandGroupID(lastGroup)
 	root.InitDefaultHelpCmd()
-	root.AddCommand(
-		daemonCommand(), onceCommand(), demoCommand(),
-		newCommand(), validateCommand(), tryCommand(), explainCommand(), backfillCommand(), suggestCommand(), backtestCommand(), unitTestCommand(), histogramCommand(),
-		statusCommand(), historyCommand(), slowCommand(), deliveriesCommand(), incidentsCommand(), alertCommand(), silenceCommand(), ackCommand(),
-		pluginCommand(), backupCommand(), settleCommand(), renameCommand(), forgetCommand(), importCommand(),
-		schemaCommand(), lspCommand(), doctorCommand(), versionCommand(), guardCommand(),
-	)
 	root.InitDefaultCompletionCmd()
 	polish(root)
 	walk(root, checkArgs)
@@ -82,7 +75,7 @@ func groups() []group {
 		}},
 		{"Act", []*cobra.Command{ackCommand(), silenceCommand(), settleCommand(), alertCommand()}},
 		{"Plugins and data", []*cobra.Command{
-			pluginCommand(), renameCommand(), forgetCommand(), importCommand(), backupCommand(),
+			pluginCommand(), doctorCommand(), backupCommand(), renameCommand(), forgetCommand(), importCommand(),
 		}},
 		{lastGroup, []*cobra.Command{lspCommand(), schemaCommand(), versionCommand()}},
 	}

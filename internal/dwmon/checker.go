@@ -3,8 +3,6 @@ package dwmon
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
-	"strings"
 	"time"
 )
 
@@ -37,30 +35,6 @@ func (c *Checker) QueryRevision() string {
 	h.Write([]byte{0})
 	h.Write([]byte(c.Source))
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-var (
-	// userPassword is what stands between the user's name and the host of a URL. One
-	// that should have been escaped and is not may hold @, and / where the text before it
-	// is no port.
-	userPassword = regexp.MustCompile(`(://[^/?#@:\s\[]*):(?:[^/?#\s]*@|[^/?#@\s]*[^\d/?#@\s][^/?#@\s]*[/?#]\S*@)`)
-	// parameterPassword is a parameter of a URL that bears a secret by its name.
-	parameterPassword = regexp.MustCompile(`(?i)([?&;][^=&;#\s]*(?:password|passwd|pwd|secret|token|api_?key)[^=&;#\s]*=)[^&;#\s]+`)
-)
-
-// ShownSource is SOURCE for people, results and labels: without the passwords of a
-// URL, and without what would drive a terminal.
-func (c *Checker) ShownSource() string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' {
-			return r
-		}
-		return shown(r)
-	}, withoutPassword(c.Source))
-}
-
-func withoutPassword(source string) string {
-	return parameterPassword.ReplaceAllString(userPassword.ReplaceAllString(source, "$1:…@"), "${1}…")
 }
 
 // Subject is the checker as matchers look at it.

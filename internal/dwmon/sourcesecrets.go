@@ -8,15 +8,25 @@ import (
 )
 
 var (
-	// password is that of a URL: what stands between the user's name and the host.
-	password = regexp.MustCompile(`(://[^/?#@:]*):([^/?#@]*)@`)
+	// password is that of a URL: what stands between the user's name and the host. One
+	// that should have been escaped and is not may hold @, and / where the text before it
+	// is no port.
+	password = regexp.MustCompile(`(://[^/?#@:\s\[]*):([^/?#\s]*|[^/?#@\s]*[^\d/?#@\s][^/?#@\s]*[/?#]\S*)@`)
 	// secretParameter is a parameter of a URL whose name speaks of a secret.
 	secretParameter = regexp.MustCompile(`([?&;](?i:[^=&;#\s]*(?:pass|pwd|secret|token|credential|(?:private|client|api|account|access)_?key)[^=&;#\s]*)=)([^&;#\s]+)`)
 )
 
 // ShownSource is SOURCE for people, results and labels: without the password of a
-// URL, and without parameters that speak of secrets.
-func (c *Checker) ShownSource() string { return withoutPassword(c.Source) }
+// URL, without parameters that speak of secrets, and without what would drive a
+// terminal.
+func (c *Checker) ShownSource() string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return shown(r)
+	}, withoutPassword(c.Source))
+}
 
 func withoutPassword(source string) string {
 	source = password.ReplaceAllString(source, "$1:…@")

@@ -477,20 +477,15 @@ func (b *builder) explain(l *Line, d *drawn) {
 	case d.low == 0 && d.modelLow > 0:
 		l.note("No MINNUM: that no rows come in %s happened too often.", look)
 	case d.low == 0:
-		notes = append(notes, fmt.Sprintf("No MINNUM: no rows in %s are nothing unusual%s.", look, b.remedy(d)))
-	case d.low < d.modelLow:
-		notes = append(notes, fmt.Sprintf("MINNUM would be %s by chance alone, but fewer rows come too often to tell of.", words.Number(d.modelLow)))
-	}
-	if d.high > d.modelHigh {
-		notes = append(notes, fmt.Sprintf("MAXNUM would be %s by chance alone, but more rows come too often to tell of.", words.Number(d.modelHigh)))
 		l.note("No MINNUM: that no rows come in %s is nothing unusual%s.", look, b.remedy(d))
 	case fewer && more:
-		l.note("By chance alone it could be %s to %s, but counts beyond that came too often.", grouped(d.modelLow), grouped(d.modelHigh))
+		l.note("By chance alone it could be %s to %s, but counts beyond that came too often.", words.Number(d.modelLow), words.Number(d.modelHigh))
 		return
 	case fewer:
-		l.note("By chance alone MINNUM could be %s, but fewer rows came too often.", grouped(d.modelLow))
+		l.note("By chance alone MINNUM could be %s, but fewer rows came too often.", words.Number(d.modelLow))
+	}
 	if more {
-		l.note("By chance alone MAXNUM could be %s, but more rows came too often.", grouped(d.modelHigh))
+		l.note("By chance alone MAXNUM could be %s, but more rows came too often.", words.Number(d.modelHigh))
 	}
 }
 

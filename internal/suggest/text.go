@@ -40,19 +40,12 @@ func (l *Line) text() string {
 }
 
 // Why says what a line rests on, in sentences.
-func (l *Line) Why() []string {
-	return append([]string{fmt.Sprintf("Usually %s in %s: 1 %% of the windows hold fewer than %s, 1 %% more than %s (%s windows on %d days).",
-		words.Count(l.Median, "row", "rows"), length(l.Lookback), words.Number(l.P1), words.Number(l.P99), words.Number(int64(l.Windows)), l.Days)}, l.Notes...)
 func (l *Line) Why() []string { return l.why(false) }
 
 // why is Why; said says that its reason for another look-back was given before.
 func (l *Line) why(said bool) []string {
-	rows := "rows"
-	if l.Median == 1 {
-		rows = "row"
-	}
-	why := []string{fmt.Sprintf("Usually %s %s in %s, in 98 %% of the windows %s to %s (%s windows on %d days).",
-		grouped(l.Median), rows, length(l.Lookback), grouped(l.P1), grouped(l.P99), grouped(int64(l.Windows)), l.Days)}
+	why := []string{fmt.Sprintf("Usually %s in %s, in 98 %% of the windows %s to %s (%s windows on %d days).",
+		words.Count(l.Median, "row", "rows"), length(l.Lookback), words.Number(l.P1), words.Number(l.P99), words.Number(int64(l.Windows)), l.Days)}
 	switch {
 	case l.Longer != "" && said:
 		why = append(why, l.Longer+", for the same reason.")
