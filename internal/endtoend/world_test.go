@@ -3,6 +3,7 @@ package endtoend
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -36,6 +37,8 @@ type world struct {
 	dir string
 	// extra is added to the environment of whatever is started.
 	extra []string
+	// through is a program that starts dwmon; empty: it is started itself.
+	through string
 }
 
 // newWorld makes a world with the plugins named: shipped ones, or fixtures.
@@ -149,7 +152,7 @@ func (w *world) environ() []string {
 
 // command is dwmon with arguments, in the world's folder and a session of its own.
 func (w *world) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(w.path("bin/dwmon"), args...)
+	cmd := exec.Command(w.path(cmp.Or(w.through, "bin/dwmon")), args...)
 	cmd.Dir, cmd.Env = w.dir, w.environ()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd
