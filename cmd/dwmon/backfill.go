@@ -40,7 +40,7 @@ time, write another query for the same keys to a file, and name it with --query.
 	dryRun := cmd.Flags().Bool("dry-run", false, "fetch and count, and store nothing")
 	object := asJSON(cmd, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := backfillRequest(args[0], *limit, *query, *since, *timeout)
+		r, err := backfillRequest(cmd, args[0], *limit, *query, *since, *timeout)
 		if err != nil {
 			return err
 		}
@@ -63,12 +63,12 @@ time, write another query for the same keys to a file, and name it with --query.
 	return cmd
 }
 
-func backfillRequest(name string, limit int64, query, since, timeout string) (r daemon.BackfillRequest, err error) {
+func backfillRequest(cmd *cobra.Command, name string, limit int64, query, since, timeout string) (r daemon.BackfillRequest, err error) {
 	r = daemon.BackfillRequest{Name: name, Limit: limit}
 	if limit < 0 {
 		return r, &usageError{fmt.Errorf("--limit %d: it must be above 0", limit), ""}
 	}
-	from, err := bound("--since", since)
+	from, err := bound(cmd, "--since", since)
 	if err != nil {
 		return r, err
 	}
@@ -179,7 +179,7 @@ func leftText(b *daemon.Backfilled, at func(int64) string) string {
 			if text != "" {
 				text += "\n"
 			}
-			text += fmt.Sprintf("%d %s", part.n, part.why)
+			text += words.Number(part.n) + " " + part.why
 		}
 	}
 	return text

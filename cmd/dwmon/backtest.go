@@ -55,7 +55,7 @@ another than the one in use, both are replayed and compared. Nothing is written.
 				return &usageError{fmt.Errorf("%s %d: it must not be below 0", flag, n), ""}
 			}
 		}
-		from, err := bound("--since", *since)
+		from, err := bound(cmd, "--since", *since)
 		if err != nil {
 			return err
 		}

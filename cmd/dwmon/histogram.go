@@ -37,10 +37,10 @@ out, and notes on standard error say so.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q := daemon.HistogramQuery{Name: args[0], Progress: percentLine(cmd.ErrOrStderr(), "reading rows")}
 		var err error
-		if q.Since, err = bound("--since", *since); err != nil {
+		if q.Since, err = bound(cmd, "--since", *since); err != nil {
 			return err
 		}
-		if q.Until, err = bound("--until", *until); err != nil {
+		if q.Until, err = bound(cmd, "--until", *until); err != nil {
 			return err
 		}
 		if q.Since != nil && q.Until != nil && *q.Until <= *q.Since {

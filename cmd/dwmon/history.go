@@ -33,10 +33,10 @@ func historyCommand() *cobra.Command {
 			q.Name = args[0]
 		}
 		var err error
-		if q.Since, err = bound("--since", *since); err != nil {
+		if q.Since, err = bound(cmd, "--since", *since); err != nil {
 			return err
 		}
-		if q.Until, err = bound("--until", *until); err != nil {
+		if q.Until, err = bound(cmd, "--until", *until); err != nil {
 			return err
 		}
 		return reading(cmd, func(r *daemon.Reader, cfg *config.Config) error {
@@ -59,20 +59,36 @@ func historyCommand() *cobra.Command {
 	return cmd
 }
 
-// bound reads a time, or a duration back from now; nil for none.
-func bound(flag, text string) (*int64, error) {
+// localForms are times as people are shown them: without a zone, they are of the
+// daemon's.
+var localForms = []string{time.DateOnly, "2006-01-02 15:04", time.DateTime}
+
+// bound reads how far back, or up to when: a duration before now, or a time.
+func bound(cmd *cobra.Command, flag, text string) (*int64, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var at int64
 	if d, err := dwmon.ParseDuration(text); err == nil {
-		at = time.Now().Add(-d).Unix()
-	} else if t, err := parseTime(text); err == nil {
-		at = t.Unix()
-	} else {
-		return nil, &usageError{fmt.Errorf("%s %q is neither a duration such as 24h nor a time such as 2026-06-01T12:00:00Z", flag, text), ""}
+		at := time.Now().Add(-d).Unix()
+		return &at, nil
 	}
-	return &at, nil
+	if t, err := parseTime(text); err == nil {
+		at := t.Unix()
+		return &at, nil
+	}
+	for _, form := range localForms {
+		if _, err := time.Parse(form, text); err != nil {
+			continue
+		}
+		cfg, err := load(cmd)
+		if err != nil {
+			return nil, err
+		}
+		t, err := time.ParseInLocation(form, text, cfg.Timezone)
+		at := t.Unix()
+		return &at, err
+	}
+	return nil, &usageError{fmt.Errorf("%s %q is neither a duration such as 24h nor a time such as 2026-06-01, 2026-06-01 12:00 or 2026-06-01T12:00:00Z", flag, text), ""}
 }
 
 // printEntry writes a line of history for people.

@@ -23,7 +23,7 @@ func slowCommand() *cobra.Command {
 	since := cmd.Flags().String("since", "24h", "a duration, or a time")
 	limit := cmd.Flags().Int("limit", 20, "how many checkers; 0: all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		from, err := bound("--since", *since)
+		from, err := bound(cmd, "--since", *since)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ a running daemon takes them over.`,
 		if q.FalseAlarms <= 0 || q.FalseAlarms > 1000 || math.IsNaN(q.FalseAlarms) {
 			return &usageError{fmt.Errorf("--false-alarms %v: want a number above 0, up to 1000", q.FalseAlarms), ""}
 		}
-		if q.Since, err = bound("--since", *since); err != nil {
+		if q.Since, err = bound(cmd, "--since", *since); err != nil {
 			return err
 		}
 		return runSuggest(cmd, q, *object, *write)
