@@ -167,7 +167,7 @@ type checkFile struct {
 	name    string
 	source  *source
 	query   query
-	closed  map[string]bool // by date
+	closed  map[string]bool   // by date
 	days    *dwmon.ClosedDays // the same
 	purging purging
 	alert   dwmon.AlertRule
