@@ -7,9 +7,10 @@ SHELL       := /bin/bash
 
 GO       ?= go
 FUZZTIME ?= 10s
-# Arguments for the programs that `make demo` and `make bench` run.
+# Arguments for the programs that `make demo`, `make bench` and `make sim` run.
 DEMOARGS  ?=
 BENCHARGS ?=
+SIMARGS   ?=
 
 # A tag v1.2.3 gives 1.2.3, five commits later 1.2.3+5.gHASH: the commits are
 # build metadata, because as a pre-release they would sort before the tag.
@@ -150,6 +151,10 @@ fuzz: ## try each fuzz target for FUZZTIME (10s)
 .PHONY: bench
 bench: ## measure, side by side, against the numbers to reach
 	$(GO) run ./internal/bench $(BENCHARGS)
+
+.PHONY: sim
+sim: ## live simulated years of dwmon, in which everything fails that can, for a minute
+	$(GO) run ./internal/sim/cmd $(SIMARGS)
 
 # Only what the demo runs: a newcomer waits for it.
 .PHONY: demo

@@ -188,8 +188,12 @@ var rules = []rule{
 		why: "the demo's world is a business like any other: it knows nothing of dwmon",
 	},
 	{
+		of: []string{"internal/sim"}, direct: []string{"net", "os/exec", "internal/daemon", "internal/engine/enginetest", "internal/pluginhost"},
+		why: "a life follows from its seed: nothing in it is another process, and what judges it shares no code with what is judged",
+	},
+	{
 		of:   []string{"cmd/dwmon"},
-		tree: []string{"internal/suggest/proof", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest"},
+		tree: []string{"internal/suggest/proof", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }
@@ -209,15 +213,15 @@ var users = []struct {
 		why: "the daemon knows all parts; a part that knew the daemon would close the circle",
 	},
 	{
-		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/checktest", "internal/engine/...", "internal/sim/...", "cmd/dwmon", "internal/bench/..."},
+		of: []string{"internal/engine"}, by: []string{"internal/daemon", "internal/backtest", "internal/checktest", "internal/engine/...", "internal/sim", "cmd/dwmon", "internal/bench/..."},
 		why: "only the daemon wires; replays, simulations and unit tests of checkers are passes; the command prints the reports of its passes",
 	},
 	{
-		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/...", "internal/sim/..."},
+		of: []string{"internal/store/sqlite"}, by: []string{"internal/daemon", "cmd/dwmon", "internal/bench/...", "internal/sim"},
 		why: "only the daemon, and the commands that read beside it, know which store there is",
 	},
 	{
-		of: []string{"internal/store/model"}, by: []string{"internal/checktest", "internal/store/storetest", "internal/bench/...", "internal/sim/..."},
+		of: []string{"internal/store/model"}, by: []string{"internal/checktest", "internal/store/storetest", "internal/bench/...", "internal/sim"},
 		why: "what is to outlive its process belongs into a database",
 	},
 	{

@@ -24,7 +24,7 @@ var trouble0 trouble
 func (o *oracle) judge(p *passing, k *known, c *commit, due []pair, limit int64) {
 	var left []pair
 	for _, d := range due {
-		if _, done := k.at[place{d.minute, k.lines[d.line].id}]; !done {
+		if _, done := k.at[place{d.minute, k.lines[d.line].memory}]; !done {
 			left = append(left, d)
 		}
 	}
@@ -41,7 +41,7 @@ func (o *oracle) judge(p *passing, k *known, c *commit, due []pair, limit int64)
 	var told []dwmon.Telling
 	for i, d := range left {
 		v, l := &got[i], &k.lines[d.line]
-		m := k.memory[l.id]
+		m := l.memory
 		if v.Minute != d.minute || v.LineIndex != d.line || k.lineIDs[v.LineID] != l.id {
 			o.fail(p, "verdict %d is of %s and line %d (id %d is %s); want %s and line %d", i, stamp(v.Minute), v.LineIndex, v.LineID, k.lineIDs[v.LineID], stamp(d.minute), d.line)
 			return
@@ -58,7 +58,7 @@ func (o *oracle) judge(p *passing, k *known, c *commit, due []pair, limit int64)
 		if v.Minute >= k.origin {
 			expected.take(m, l, v)
 		}
-		k.at[place{d.minute, l.id}] = len(k.verdicts)
+		k.at[place{d.minute, m}] = len(k.verdicts)
 		k.verdicts = append(k.verdicts, keptVerdict{v.Minute, l.id, v.Count, v.Status, v.Reason, v.CatchUp, v.Previous, v.ConsecutiveBad})
 		told = o.tellings(told, p, k, v)
 	}
@@ -199,7 +199,7 @@ func (k *known) lacking(p *passing, l *line, minute int64) (n int64) {
 func (o *oracle) corrected(p *passing, k *known, c *commit) {
 	for _, x := range c.corrections {
 		id := k.lineIDs[x.LineID]
-		i, known := k.at[place{x.Minute, id}]
+		i, known := k.at[place{x.Minute, k.memory[id]}]
 		if !known || k.verdicts[i].reason != dwmon.Low || k.verdicts[i].count != x.CountBefore || k.isCorrected[i] {
 			o.fail(p, "the correction %+v is of no low verdict", x)
 			return

@@ -67,13 +67,14 @@ type known struct {
 // place names a verdict.
 type place struct {
 	minute int64
-	line   string
+	line   *memory
 }
 
 type line struct {
 	dwmon.Requirement
-	id   string
-	owes int64 // later minutes are owed; math.MinInt64-like for all
+	id     string
+	memory *memory
+	owes   int64 // later minutes are owed; math.MinInt64-like for all
 }
 
 const owesAll = -1 << 62
@@ -187,11 +188,12 @@ func (k *known) takeLines(p *passing, first bool) {
 			}
 		}
 		now[l.id] = true
-		k.lines = append(k.lines, l)
-		k.lookback = max(k.lookback, r.Lookback)
 		if k.memory[l.id] == nil {
 			k.memory[l.id] = &memory{requirement: r}
 		}
+		l.memory = k.memory[l.id]
+		k.lines = append(k.lines, l)
+		k.lookback = max(k.lookback, r.Lookback)
 	}
 	for id, m := range k.memory {
 		if !now[id] {

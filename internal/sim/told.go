@@ -159,8 +159,10 @@ func (t *told) flush() error {
 		if !t.waits(h.name) && !oneIn(l.rng, 20) {
 			continue
 		}
+		if h.down = l.real < h.downUntil; h.down && !oneIn(l.rng, 10) {
+			continue
+		}
 		h.calls, h.dying = 0, l.troubled && oneIn(l.rng, 150)
-		h.down = l.real < h.downUntil
 		d, err := deliver.New(deliver.Options{
 			Store: tellings{l.watch, t}, Log: slog.New(slog.DiscardHandler), Handlers: map[string]deliver.Handler{h.name: {CheckHandler: h, Concurrency: 1}},
 		})
@@ -286,7 +288,7 @@ func (h *handler) HandleCheck(_ context.Context, req dwmon.HandleRequest) error 
 	r := req.Result
 	return h.take(req.IdempotencyKey, fmt.Sprintf("%+v", r), func() string {
 		k := h.told.life.oracle.checkers[r.CheckerName]
-		i, known := k.at[place{r.Minute, r.Requirement}]
+		i, known := k.at[place{r.Minute, k.memory[r.Requirement]}]
 		if !known {
 			return "there is no such verdict"
 		}

@@ -85,12 +85,12 @@ func (c *campaign) run(ctx context.Context, stdout, stderr io.Writer) int {
 		}
 	}
 	for i, store := range c.stores {
-		print(stdout, store, totals[i], took[i])
+		report(stdout, store, totals[i], took[i])
 	}
 	return 0
 }
 
-func print(w io.Writer, store string, s sim.Stats, took time.Duration) {
+func report(w io.Writer, store string, s sim.Stats, took time.Duration) {
 	const year = 365.25 * 24 * float64(time.Hour)
 	fmt.Fprintf(w, "store %s: %d lives, %.2f years in %s; dwmon ran for %d minutes of them: %.0f minutes a second\n",
 		store, s.Lives, float64(s.Lived)/year, took.Round(time.Second/10), s.Minutes, float64(s.Minutes)/took.Seconds())
