@@ -31,6 +31,16 @@ func TestConcealedValuesAreTakenOutInEveryForm(t *testing.T) {
 	}
 }
 
+// Programs that measure and simulate make a Config by hand.
+func TestConfigThatWasNotLoadedLearnsNoSecret(t *testing.T) {
+	c := &Config{}
+	c.Conceal("swordfish")
+	c.ConcealAllOf(&Config{})
+	if got := c.Redact("swordfish"); got != "swordfish" {
+		t.Errorf("%s", got)
+	}
+}
+
 // TestSecretsComeToBeKnownWhileOthersAreTakenOut is for the race detector too.
 func TestSecretsComeToBeKnownWhileOthersAreTakenOut(t *testing.T) {
 	c, err := Load(LoadOptions{Env: func(string) (string, bool) { return "", false }, Dir: t.TempDir()})
