@@ -29,8 +29,12 @@ type secrets struct {
 
 const shortest = 4
 
-// keep takes values in once seal was called.
+// keep takes values in once seal was called. A configuration that was not loaded, which
+// has no secrets at all, learns none.
 func (s *secrets) keep(values []string) {
+	if s == nil {
+		return
+	}
 	s.mu.RLock()
 	values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" || slices.Contains(s.values, v) })
 	s.mu.RUnlock()
