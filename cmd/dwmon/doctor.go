@@ -28,7 +28,7 @@ do not change it.`,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "strict")
 	logFlags(cmd, "error", "text")
-	full := cmd.Flags().Bool("full", false, "read every index entry and reference of the database; takes minutes for each few gigabytes")
+	full := cmd.Flags().Bool("full", false, "read every index entry and reference of the database; takes several times as long")
 	sources := cmd.Flags().Bool("sources", false, "try to write to each configured source, which must be refused")
 	all := cmd.Flags().Bool("all", false, "show what is in order too")
 	lines := asJSON(cmd, "print one JSON object for each thing that was looked at")

@@ -21,7 +21,7 @@ const mostDamage = 20
 
 // CheckUp looks for damage: SQLite's own check of the file, and whether the records
 // agree with each other. full reads every index entry and every reference too, which
-// takes minutes for each few gigabytes. It is one reading transaction: meanwhile the
+// takes several times as long. It is one reading transaction: meanwhile the
 // WAL of a busy daemon grows. step is told what is being looked at; nil: nobody.
 func (db *DB) CheckUp(ctx context.Context, full bool, step func(what string)) (found []Damage, err error) {
 	if step == nil {
