@@ -173,7 +173,9 @@ func Sight(p *Progress, c *Checker, daemon *time.Location, closed *ClosedDays, m
 		s.Settled = &settled
 		w := p.Walk(zone, 0)
 		w.Closed, w.Blind = closed, true
-		if piece, ok := w.Plan(p.Off.Since-60, GapOff).Next(PieceLimit); ok {
+		// A clock that was ahead may have switched it off later than now: what lies
+		// between is walked again, and must not be a gap as well.
+		if piece, ok := w.Plan(min(p.Off.Since, minute)-60, GapOff).Next(PieceLimit); ok {
 			s.Gaps = piece.Gaps
 		}
 	}

@@ -73,7 +73,7 @@ func (k *kept) sort() {
 		return cmp.Or(cmp.Compare(a.minute, b.minute), cmp.Compare(a.line, b.line))
 	})
 	slices.SortFunc(k.gaps, func(a, b keptGap) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.line, b.line), cmp.Compare(a.to, b.to))
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.line, b.line), cmp.Compare(a.to, b.to), cmp.Compare(a.reason, b.reason))
 	})
 	slices.SortFunc(k.rows, func(a, b keptRow) int {
 		return cmp.Or(cmp.Compare(a.micros, b.micros), cmp.Compare(a.firstSeen, b.firstSeen))

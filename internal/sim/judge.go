@@ -188,7 +188,7 @@ func (k *known) mayLack(p *passing) bool { return k.wasCut || p.cut }
 func (k *known) lacking(p *passing, l *line, minute int64) (n int64) {
 	for _, ev := range k.missing {
 		low, high := (minute-l.Lookback)*1e6, minute*1e6
-		if ev.micros < high && (ev.micros > low || l.HalfOpen && ev.micros == low) && p.file.query.wants(ev.number) && (k.mark == nil || ev.micros >= *k.mark*1e6) {
+		if ev.micros < high && (ev.micros > low || l.HalfOpen && ev.micros == low) && p.query.wants(ev.number) && (k.mark == nil || ev.micros >= *k.mark*1e6) {
 			n++
 		}
 	}

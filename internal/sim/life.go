@@ -381,6 +381,7 @@ func (l *life) silence() error {
 type passing struct {
 	file    *checkFile
 	checker *dwmon.Checker
+	query   query
 	closed  map[string]bool
 	zone    *time.Location
 	now     time.Time
@@ -413,7 +414,7 @@ func (l *life) pass(f *checkFile, retry bool) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	p := &passing{
-		file: f, checker: c, closed: f.closed, zone: c.Zone(l.zone), now: now, retry: retry, stop: stop,
+		file: f, checker: c, query: f.query, closed: f.closed, zone: c.Zone(l.zone), now: now, retry: retry, stop: stop,
 		m: floorMinute(floorSecond(now.UnixMicro() - c.Options.Grace.Microseconds())), aheadOf: l.oracle.isAhead(f),
 	}
 	l.passing[f.name] = p

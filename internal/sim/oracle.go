@@ -146,7 +146,7 @@ func (o *oracle) sight(p *passing, c *commit) {
 	first := len(k.lines) == 0
 	var gaps []keptGap
 	if k.off {
-		gaps = k.owed(k.offSince-60, p.zone, p.closed, dwmon.GapOff)
+		gaps = k.owed(min(k.offSince, p.m)-60, p.zone, p.closed, dwmon.GapOff)
 		k.gaps = append(k.gaps, gaps...)
 	}
 	o.sameGaps(p, k, gaps, s.Gaps)
@@ -589,6 +589,13 @@ func (k *known) compare(l *life, found *kept) {
 	}
 	want.sort()
 	found.sort()
+	ends := map[string]int64{}
+	for _, g := range found.gaps {
+		if end, before := ends[g.line]; before && g.from <= end {
+			l.fail("%s: the gap %+v begins before the one before it ends, at %s", k.name, g, stamp(end))
+		}
+		ends[g.line] = g.to
+	}
 	differ(l, k.name, "verdicts", want.verdicts, found.verdicts)
 	differ(l, k.name, "gaps", want.gaps, found.gaps)
 	differ(l, k.name, "rows", want.rows, found.rows)

@@ -184,8 +184,9 @@ func (l *life) drawMisfortune(s *source) misfortune {
 
 // GetRows gives what the query asks for, or fails.
 func (g getter) GetRows(_ context.Context, req dwmon.FetchRequest, sink func(*dwmon.Batch) error) (said dwmon.FetchSummary, err error) {
-	l, s, q := g.life, g.file.source, g.file.query
+	l, s := g.life, g.file.source
 	p := l.passing[req.Checker.Name]
+	q := p.query
 	p.asked, p.started = true, l.clock()
 	if p.checker != req.Checker {
 		l.fail("checker %s: the row getter is asked for another text than the pass began with", p.checker.Name)

@@ -30,12 +30,11 @@ type told struct {
 	handlers map[string]*handler
 	lanes    map[laneName]*lane
 	byID     map[int64]*item
+	// keys are results by handler and key.
+	keys map[story]*item
 	// stories are what each handler was told of each incident.
 	stories map[story]dwmon.NoticeKind
 	acks    map[int64]dwmon.Ack
-	// wereOff are checkers that were switched off some time: nobody need be told of
-	// what happened around it.
-	wereOff map[string]bool
 }
 
 type laneName struct {
@@ -43,7 +42,7 @@ type laneName struct {
 	checkerID int64
 }
 
-type story struct{ handler, incident string }
+type story struct{ handler, of string }
 
 // lane is what a handler is to be told of a checker, in order.
 type lane struct {
@@ -62,14 +61,17 @@ type item struct {
 	taken, refused, over bool
 	created              int64
 	tries                int
-	what                 string // as it was told first
+	// shared: another result has the same key, which names a line by its place: see
+	// docs/reliability.md.
+	shared bool
+	what   string // as it was told first
 }
 
 func (l *life) beginTelling() error {
 	if l.told == nil {
 		l.told = &told{
-			life: l, handlers: map[string]*handler{}, lanes: map[laneName]*lane{}, byID: map[int64]*item{}, groups: map[string]*alerting.Group{},
-			stories: map[story]dwmon.NoticeKind{}, acks: map[int64]dwmon.Ack{}, wereOff: map[string]bool{},
+			life: l, handlers: map[string]*handler{}, lanes: map[laneName]*lane{}, byID: map[int64]*item{}, keys: map[story]*item{}, groups: map[string]*alerting.Group{},
+			stories: map[story]dwmon.NoticeKind{}, acks: map[int64]dwmon.Ack{},
 		}
 		for _, r := range l.routes {
 			l.told.handlers[r.Handler] = &handler{told: l.told, name: r.Handler, downUntil: l.real}
@@ -91,8 +93,6 @@ func (t *told) world() alerting.World {
 	for _, f := range l.files {
 		if f.off == "" {
 			w.Subjects[f.name] = alerting.Subject{Checker: f.checker, Source: f.source.name, Zone: f.checker.Zone(l.zone), Alert: f.alert, Routes: l.routes}
-		} else {
-			t.wereOff[f.name] = true
 		}
 	}
 	for _, r := range l.routes {
@@ -223,7 +223,7 @@ func (h *handler) take(key, what string, check func() string) error {
 			l.fail("handler %s is told %s before %s", h.name, key, before.key)
 		}
 	}
-	if i.over || i.what != "" && i.what != what {
+	if i.over || i.what != "" && i.what != what && !i.shared {
 		l.fail("handler %s is told %s again (its outcome was stored: %v):\n%s\nand before:\n%s", h.name, key, i.over, what, i.what)
 	}
 	if wrong := check(); wrong != "" {
@@ -269,19 +269,22 @@ func (h *handler) answer(i *item, key string) error {
 	return nil
 }
 
-// find gives the delivery of a key.
-func (t *told) find(handler, key string) *item {
+// find gives the delivery of a key: the first that is not over, of those that share it.
+func (t *told) find(handler, key string) (found *item) {
 	for name, l := range t.lanes {
 		if name.handler != handler {
 			continue
 		}
 		for _, i := range l.items[l.done:] {
-			if i.key == key {
+			if i.key != key {
+				continue
+			}
+			if found = i; !i.shared || !i.taken && !i.refused {
 				return i
 			}
 		}
 	}
-	return nil
+	return found
 }
 
 func (h *handler) HandleCheck(_ context.Context, req dwmon.HandleRequest) error {
@@ -314,7 +317,13 @@ func (t *told) enqueued(checkerID int64, name string, tellings []dwmon.Telling) 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range tellings {
-		t.lane(w.Handler, checkerID).add(&item{key: fmt.Sprintf("%s/%d/%d", name, w.Minute, w.LineIndex), created: t.life.clock()})
+		i := &item{key: fmt.Sprintf("%s/%d/%d", name, w.Minute, w.LineIndex), created: t.life.clock()}
+		of := story{w.Handler, i.key}
+		if before := t.keys[of]; before != nil {
+			before.shared, i.shared = true, true
+		}
+		t.keys[of] = i
+		t.lane(w.Handler, checkerID).add(i)
 	}
 }
 
@@ -468,8 +477,8 @@ func (t *told) atTheEnd() {
 		lasting[dwmon.IncidentKey("inst", i.ID)] = true
 	}
 	for of, last := range t.stories {
-		if last != dwmon.NoticeRecovered && !lasting[of.incident] {
-			l.fail("handler %s was never told of the end of %s", of.handler, of.incident)
+		if last != dwmon.NoticeRecovered && !lasting[of.of] {
+			l.fail("handler %s was never told of the end of %s", of.handler, of.of)
 		}
 	}
 }

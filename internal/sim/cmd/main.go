@@ -34,6 +34,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	steps := flags.Int("steps", 0, "how many steps each life has; drawn where it is 0")
 	trace := flags.Bool("trace", false, "print every event")
 	dir := flags.String("dir", "", "the folder for databases; in memory where it is empty and the system has such a folder")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "sim lives simulated months of dwmon, in which everything fails that can.\n\n"+
+			"  sim --store sqlite --for 10m\n  sim --store model --seed 42 --runs 1 --trace    the same life again, event by event\n\n")
+		flags.PrintDefaults()
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
