@@ -382,12 +382,15 @@ type passing struct {
 	file    *checkFile
 	checker *dwmon.Checker
 	query   query
-	closed  map[string]bool
-	zone    *time.Location
-	now     time.Time
-	m       int64
-	retry   bool
-	stop    context.CancelFunc
+	// baseline: its fetch is that of assumed timestamps. The pass after it may begin in
+	// the same microsecond.
+	baseline bool
+	closed   map[string]bool
+	zone     *time.Location
+	now      time.Time
+	m        int64
+	retry    bool
+	stop     context.CancelFunc
 	// aheadOf: the walk was settled ahead of the clock when the pass began.
 	aheadOf bool
 

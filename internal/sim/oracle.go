@@ -382,7 +382,7 @@ func (o *oracle) piece(p *passing, k *known, c *commit) {
 		if p.asOf != nil {
 			limit = min(limit, floorMinute(floorSecond(*p.asOf-p.checker.Options.Grace.Microseconds())))
 		}
-		blind = p.checker.Options.Assumed && (k.baseline == nil || *k.baseline == p.started)
+		blind = p.checker.Options.Assumed && (k.baseline == nil || p.baseline)
 	}
 	var due []pair
 	var gaps []keptGap
@@ -439,7 +439,7 @@ func (o *oracle) fetch(p *passing, k *known, c *commit, due []pair, limit int64)
 	}
 	o.rows(p, k, c)
 	if baseline {
-		k.baseline = &p.started
+		k.baseline, p.baseline = &p.started, true
 	}
 	reach := p.started
 	if p.sourceNow != nil {
