@@ -92,20 +92,14 @@ func (l *Linter) plugins(ctx context.Context, quietly bool) []pluginhost.Plugin 
 	if l.reader != nil {
 		opt.Cache = readOnlyCache{describeCache{ctx, l.reader.DB, l.o.Log}}
 	}
-	host, err := pluginhost.New(opt)
+	host, closeHost, err := openHost(ctx, opt)
 	if err != nil {
 		return nil
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
-		host.Close(closing)
-	}()
-	if !quietly {
-		asking, cancel := context.WithTimeout(ctx, askWithin)
-		defer cancel()
-		_ = host.Settle(asking) // who has not answered by then is not known
-	}
+	defer closeHost()
+	asking, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	_ = host.Settle(asking) // who has not answered by then is not known
 	return host.Offered()
 }
 

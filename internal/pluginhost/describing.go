@@ -125,7 +125,7 @@ func (h *Host) answer(c *catalogued) {
 		return
 	}
 	if h.opt.NoLaunch {
-		c.plugin.State = StateDiscovered
+		c.plugin.State, c.plugin.Unheard = StateDiscovered, true
 		close(c.done)
 		return
 	}

@@ -234,6 +234,9 @@ func TestNoLaunchStartsNothing(t *testing.T) {
 	if plugins[0].State != StateDiscovered || plugins[1].State != StateVerified || plugins[1].Protocol != 1 {
 		t.Errorf("%+v", plugins)
 	}
+	if !plugins[0].Unheard || plugins[1].Unheard {
+		t.Error("who was not asked may serve anything, and who is known may not")
+	}
 	if strings.Contains(r.logs.String(), "cannot go on") {
 		t.Error("it was started")
 	}
