@@ -538,15 +538,11 @@ func (x *explainer) plugins() ([]pluginhost.Plugin, error) {
 	if x.r != nil {
 		opt.Cache = readOnlyCache{describeCache{x.ctx, x.r.DB, x.o.Log}}
 	}
-	host, err := pluginhost.New(opt)
+	host, closeHost, err := openHost(x.ctx, opt)
 	if err != nil {
-		return nil, &EnvironmentError{err}
+		return nil, err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), stopWithin)
-		defer cancel()
-		host.Close(closing)
-	}()
+	defer closeHost()
 	return host.Plugins(x.ctx)
 }
 

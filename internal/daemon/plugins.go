@@ -153,15 +153,11 @@ func listFolder(ctx context.Context, o Options, l ListOptions) ([]ListedPlugin, 
 			opt.Cache = readOnlyCache{describeCache{ctx, r.DB, o.Log}}
 		}
 	}
-	host, err := pluginhost.New(opt)
+	host, closeHost, err := openHost(ctx, opt)
 	if err != nil {
-		return nil, &EnvironmentError{err}
+		return nil, err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
-		host.Close(closing)
-	}()
+	defer closeHost()
 	defer tellWaiting(host, l.Waiting)()
 	found, err := host.Plugins(ctx)
 	if err != nil {
@@ -298,6 +294,20 @@ func hostOptions(o Options) (pluginhost.Options, error) {
 	return pluginhost.Options{
 		Dir: o.Config.Plugins, WorkDir: workDir, Log: o.Log, LogLevel: o.LogLevel, Redact: o.Config.Redact, Secret: o.Config.Conceal,
 		HostVersion: Version, GuardCommand: guard, Strict: o.Config.Strict,
+	}, nil
+}
+
+// openHost makes a host for a command that looks at plugins, and gives what closes it:
+// within bounds, and also where the command was broken off.
+func openHost(ctx context.Context, opt pluginhost.Options) (*pluginhost.Host, func(), error) {
+	host, err := pluginhost.New(opt)
+	if err != nil {
+		return nil, nil, &EnvironmentError{fmt.Errorf("start the plugin host: %w", err)}
+	}
+	return host, func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		host.Close(closing)
 	}, nil
 }
 

@@ -128,11 +128,11 @@ func (l *locking) lockAll(ctx context.Context, o Options) error {
 		return err
 	}
 	opt.Unlocked, opt.Only = true, ask
-	host, err := pluginhost.New(opt)
+	host, closeHost, err := openHost(ctx, opt)
 	if err != nil {
-		return &EnvironmentError{fmt.Errorf("start the plugin host: %w", err)}
+		return err
 	}
-	defer host.Close(context.WithoutCancel(ctx))
+	defer closeHost()
 	plugins, err := host.Plugins(ctx)
 	if err != nil {
 		return err

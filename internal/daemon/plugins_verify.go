@@ -55,11 +55,11 @@ func VerifyPlugins(ctx context.Context, o Options, names []string) ([]Finding, e
 	}
 	defer os.RemoveAll(state)
 	opt.Strict, opt.Only, opt.StateDir = o.Config.Strict, names, state
-	host, err := pluginhost.New(opt)
+	host, closeHost, err := openHost(ctx, opt)
 	if err != nil {
-		return nil, &EnvironmentError{fmt.Errorf("start the plugin host: %w", err)}
+		return nil, err
 	}
-	defer host.Close(context.WithoutCancel(ctx))
+	defer closeHost()
 	plugins, err := host.Plugins(ctx)
 	if err != nil {
 		return nil, err

@@ -202,15 +202,11 @@ func (t *try) plugins(ctx context.Context) ([]pluginhost.Plugin, error) {
 		defer r.Close()
 		opt.Cache = readOnlyCache{describeCache{ctx, r.DB, slog.New(slog.DiscardHandler)}}
 	}
-	host, err := pluginhost.New(opt)
+	host, closeHost, err := openHost(ctx, opt)
 	if err != nil {
-		return nil, &EnvironmentError{err}
+		return nil, err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
-		host.Close(closing)
-	}()
+	defer closeHost()
 	defer t.report(func() TryProgress { return TryProgress{Waiting: host.Asking()} })()
 	if err := host.Settle(ctx); err != nil {
 		return nil, err
