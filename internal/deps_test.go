@@ -197,7 +197,7 @@ var rules = []rule{
 	},
 	{
 		of:   []string{"cmd/dwmon"},
-		tree: []string{"internal/suggest/proof", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim"},
+		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }

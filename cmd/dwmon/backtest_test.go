@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,28 +10,8 @@ import (
 	"github.com/dwmon/dwmon/internal/backtest"
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/golden"
 )
-
-// isGolden compares a text with a file of testdata; DWMON_UPDATE=1 writes it.
-func isGolden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if os.Getenv("DWMON_UPDATE") != "" {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
-	}
-}
 
 // TestBacktestReads: a month with all that there may be in it, as its reader sees it in
 // a terminal of eighty columns.
@@ -85,21 +64,21 @@ func TestBacktestReads(t *testing.T) {
 		if err := printBacktest(&out, b, all); err != nil {
 			t.Fatal(err)
 		}
-		isGolden(t, filepath.Join("backtest", name), out.String())
+		golden.Compare(t, filepath.Join("testdata", "backtest", name), out.String())
 	}
 	b.Before, b.Against, b.New, b.Kept, b.Gone, b.Hindsight, b.Doubts = nil, "", nil, nil, nil, true, nil
 	var out bytes.Buffer
 	if err := printBacktest(&out, b, false); err != nil {
 		t.Fatal(err)
 	}
-	isGolden(t, filepath.Join("backtest", "alone.txt"), out.String())
+	golden.Compare(t, filepath.Join("testdata", "backtest", "alone.txt"), out.String())
 	out.Reset()
 	b.Incidents, b.Lines, b.Notes = nil, b.Lines[:1], nil
 	b.Lines[0].Incidents, b.Lines[0].Late = 0, 0
 	if err := printBacktest(&out, b, false); err != nil {
 		t.Fatal(err)
 	}
-	isGolden(t, filepath.Join("backtest", "quiet.txt"), out.String())
+	golden.Compare(t, filepath.Join("testdata", "backtest", "quiet.txt"), out.String())
 }
 
 // TestBacktestGates: the limits of CI, each by itself.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,30 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/golden"
 )
 
-var updateGolden = flag.Bool("update", false, "rewrite the expected texts in testdata/golden")
-
-func golden(t *testing.T, name, got string) {
+func isGolden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "golden", strings.ReplaceAll(name, " ", "_")+".txt")
-	if *updateGolden {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
+	golden.Compare(t, filepath.Join("testdata", "golden", strings.ReplaceAll(name, " ", "_")+".txt"), got)
 }
 
 // explained is what `dwmon explain` prints of a text at a time, in a width of 100
@@ -120,7 +103,7 @@ func TestExplanations(t *testing.T) {
 			if strings.Contains(got, "hunter2") {
 				t.Errorf("a secret is shown:\n%s", got)
 			}
-			golden(t, "explain "+tt.name, got)
+			isGolden(t, "explain "+tt.name, got)
 		})
 	}
 }

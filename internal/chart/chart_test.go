@@ -1,10 +1,8 @@
 package chart
 
 import (
-	"flag"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,27 +13,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite the expected charts in testdata")
-
-func golden(t *testing.T, name string, lines []string) {
+func isGolden(t *testing.T, name string, lines []string) {
 	t.Helper()
-	got := strings.Join(lines, "\n") + "\n"
-	path := filepath.Join("testdata", strings.ReplaceAll(name, " ", "_")+".txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
+	golden.Compare(t, filepath.Join("testdata", strings.ReplaceAll(name, " ", "_")+".txt"), strings.Join(lines, "\n")+"\n")
 }
 
 // judged gives windows 20 minutes apart, with the verdicts on their counts.
@@ -86,7 +69,7 @@ func TestBand(t *testing.T) {
 		{"no windows", nil, low, high, 80},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { golden(t, "band "+tt.name, Band(tt.points, tt.low, tt.high, tt.width)) })
+		t.Run(tt.name, func(t *testing.T) { isGolden(t, "band "+tt.name, Band(tt.points, tt.low, tt.high, tt.width)) })
 	}
 }
 
@@ -208,9 +191,9 @@ func office() Week {
 }
 
 func TestHeatMap(t *testing.T) {
-	golden(t, "heat map", HeatMap(office(), 0, nil))
-	golden(t, "heat map of one cell an hour", HeatMap(office(), 40, nil))
-	golden(t, "heat map without rows", HeatMap(Week{0: {0: {Times: 1}}}, 0, nil))
+	isGolden(t, "heat map", HeatMap(office(), 0, nil))
+	isGolden(t, "heat map of one cell an hour", HeatMap(office(), 40, nil))
+	isGolden(t, "heat map without rows", HeatMap(Week{0: {0: {Times: 1}}}, 0, nil))
 	for _, line := range HeatMap(office(), 0, nil) {
 		if n := utf8.RuneCountInString(line); n > 80 {
 			t.Errorf("%d cells: %s", n, line)

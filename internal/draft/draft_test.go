@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"slices"
 	"strings"
@@ -17,28 +16,8 @@ import (
 
 	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite what is expected in testdata")
-
-// golden compares a text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := "testdata/" + name
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
 
 // shop is a catalog as a row getter gives it.
 var shop = []string{
@@ -83,7 +62,7 @@ func TestQueriesOfEachDialect(t *testing.T) {
 		b.WriteString("-- " + getter + "\n" + Query(getter, plain, []string{"id"}, "created_at") + ";\n")
 		b.WriteString(Query(getter, odd, []string{`a"b`, "c`]d"}, "timestamp") + ";\n")
 	}
-	golden(t, "queries.sql", b.String())
+	golden.Compare(t, "testdata/queries.sql", b.String())
 }
 
 // TestADraftedQueryIsUnderstood: what judges results by its limit and its order must
@@ -232,7 +211,7 @@ func TestInterviews(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, tt.name+".txt", out.String()+"\n"+string(text))
+			golden.Compare(t, "testdata/"+tt.name+".txt", out.String()+"\n"+string(text))
 		})
 	}
 }

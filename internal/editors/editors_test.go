@@ -2,20 +2,17 @@ package editors
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/dwmon"
-)
 
-var update = flag.Bool("update", false, "rewrite the expected colours in testdata")
+	"github.com/dwmon/dwmon/internal/golden"
+)
 
 const extension = "../../docs/editors/vscode"
 
@@ -70,19 +67,7 @@ func TestColoursOfTheSampleChecks(t *testing.T) {
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			got := node(t, "testdata/tokens.js", dir, extension+"/syntaxes/dwmon.tmLanguage.json", path)
-			golden := filepath.Join("testdata", filepath.Base(path)+".colours")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("colours (-want +got):\n%s", diff)
-			}
+			golden.Compare(t, filepath.Join("testdata", filepath.Base(path)+".colours"), got)
 			if strings.HasPrefix(path, "testdata") {
 				return
 			}
@@ -104,19 +89,7 @@ func TestColoursInVim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/faults.dwmon.vim"
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("colours (-want +got):\n%s", diff)
-	}
+	golden.Compare(t, "testdata/faults.dwmon.vim", string(got))
 }
 
 func TestTheGrammarKnowsEveryTokenAndMarker(t *testing.T) {

@@ -2,9 +2,7 @@ package notice
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,10 +10,9 @@ import (
 	_ "time/tzdata"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/golden"
 	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "rewrite the expected notices in testdata")
 
 func mustZone(name string) *time.Location {
 	zone, err := time.LoadLocation(name)
@@ -49,22 +46,9 @@ func shown(n dwmon.Notice) string {
 	return b.String()
 }
 
-func golden(t *testing.T, name, got string) {
+func isGolden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", strings.ReplaceAll(name, " ", "_")+".txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
+	golden.Compare(t, filepath.Join("testdata", strings.ReplaceAll(name, " ", "_")+".txt"), got)
 }
 
 // count is a sample about a count, changed.
@@ -97,7 +81,7 @@ func TestGolden(t *testing.T) {
 	for _, kind := range kinds {
 		for _, subject := range subjects {
 			name := string(kind) + " " + string(subject)
-			t.Run(name, func(t *testing.T) { golden(t, name, shown(Compose(Sample(kind, subject)))) })
+			t.Run(name, func(t *testing.T) { isGolden(t, name, shown(Compose(Sample(kind, subject)))) })
 		}
 	}
 	hostile := "a\nb\x1b[31mred\u202egnp.exe\u0000\xff\u2028é日本\u200d"
@@ -182,7 +166,7 @@ func TestGolden(t *testing.T) {
 		{"nothing but a kind", Data{Kind: dwmon.NoticeOpened}},
 	}
 	for _, tt := range cases {
-		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, shown(Compose(tt.data))) })
+		t.Run(tt.name, func(t *testing.T) { isGolden(t, tt.name, shown(Compose(tt.data))) })
 	}
 }
 
@@ -194,10 +178,10 @@ func TestGroupGolden(t *testing.T) {
 	recovered := Sample(dwmon.NoticeRecovered, dwmon.SubjectCount)
 	recovered.Checker.Name = "bills"
 	three := []dwmon.Notice{Compose(recovered), one, Compose(Sample(dwmon.NoticeOpened, dwmon.SubjectSource))}
-	golden(t, "group of 3", shown(Group(three, sampleMinute*1e6)))
+	isGolden(t, "group of 3", shown(Group(three, sampleMinute*1e6)))
 
 	same := []dwmon.Notice{one, Compose(Sample(dwmon.NoticeRepeated, dwmon.SubjectCount))}
-	golden(t, "group of one owner", shown(Group(same, sampleMinute*1e6)))
+	isGolden(t, "group of one owner", shown(Group(same, sampleMinute*1e6)))
 
 	var sixty []dwmon.Notice
 	for i := range 60 {
@@ -206,7 +190,7 @@ func TestGroupGolden(t *testing.T) {
 		d.Checker.Name = fmt.Sprintf("shop/orders_%02d", i)
 		sixty = append(sixty, Compose(d))
 	}
-	golden(t, "group of 60", shown(Group(sixty, sampleMinute*1e6)))
+	isGolden(t, "group of 60", shown(Group(sixty, sampleMinute*1e6)))
 	nested := Group([]dwmon.Notice{Group(sixty, 0), one}, 0)
 	if len(nested.Items) != 61 {
 		t.Errorf("a group of a group has %d items, not 61", len(nested.Items))
@@ -233,7 +217,7 @@ func TestTemplateGolden(t *testing.T) {
 			if err := tmpl.Apply(&n, d); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, tt.name, shown(n))
+			isGolden(t, tt.name, shown(n))
 		})
 	}
 }

@@ -2,10 +2,8 @@ package suggest_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,31 +13,12 @@ import (
 
 	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/golden"
 	"github.com/dwmon/dwmon/internal/suggest"
 	"github.com/dwmon/dwmon/internal/suggest/proof"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-
-// golden compares a text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 // steady gives so many rows a minute over some days, at random within each.
 func steady(c *suggest.Counts, from time.Time, days int, perMinute func(time.Time) float64) {
@@ -119,7 +98,7 @@ func TestRefusals(t *testing.T) {
 			fmt.Fprintf(&text, "%s (%s)\n    %s.\n    Try: %s\n\n", tt.name, refusal.Reason, refusal.Why, refusal.Do)
 		})
 	}
-	golden(t, "refusals.golden", text.String())
+	golden.Compare(t, filepath.Join("testdata", "refusals.golden"), text.String())
 }
 
 // day is a rate that rises and falls, lower at weekends.
@@ -177,7 +156,7 @@ func TestTexts(t *testing.T) {
 			text := strings.Join(p.Text(time.UTC, tt.o.FalseAlarms), "\n") + "\n"
 			parses(t, p, text)
 			fmt.Fprintln(&stringsBuilder{&text}, "\n"+facts(p))
-			golden(t, tt.name+".golden", text)
+			golden.Compare(t, filepath.Join("testdata", tt.name+".golden"), text)
 		})
 	}
 }

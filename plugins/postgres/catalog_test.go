@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/dwmon/dwmon/internal/draft"
+	"github.com/dwmon/dwmon/internal/draft/drafttest"
 	"github.com/dwmon/dwmon/internal/testdb"
 	"github.com/dwmon/dwmon/plugins/internal/gettertest"
 )
@@ -41,15 +41,6 @@ func TestCatalog(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("the catalog is\n%q, not\n%q", got, want)
-	} // What `dwmon new` makes of it must run here.
-	drafted := 0
-	for _, table := range draft.Catalog(got) {
-		if key, times := table.ProposeKey(), table.ProposeTimes(); len(key) > 0 && len(times) > 0 {
-			g.MustGet(t, draft.Query("postgres", table, key, times[0]))
-			drafted++
-		}
 	}
-	if drafted < 2 {
-		t.Errorf("%d queries were drafted", drafted)
-	}
+	drafttest.Ask(t, "postgres", got, 2, func(query string) { g.MustGet(t, query) })
 }
