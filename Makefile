@@ -7,6 +7,7 @@ SHELL       := /bin/bash
 
 GO       ?= go
 FUZZTIME ?= 10s
+REPEAT   ?= 300
 # Arguments for the programs that `make demo`, `make bench` and `make sim` run.
 DEMOARGS  ?=
 BENCHARGS ?=
@@ -79,6 +80,25 @@ heavy: ## build and test the plugins with heavy drivers: duckdb, bigquery, snowf
 .PHONY: race
 race: ## run all tests under the race detector
 	CGO_ENABLED=1 $(GO) test $(RACEFLAGS) -timeout 30m ./...
+
+# The tests in which goroutines meet: where one of them fails once in a hundred runs,
+# a single one shows nothing.
+MEETINGS := config:TestSecretsComeToBeKnown \
+	engine:TestSlotReports|TestEachMinuteHasItsPass|TestAHangingSource|TestPlacesGo|TestAReloadIsTriedAtOnce \
+	deliver:TestTooManyBecomeADigest|TestDigestDoesNotGrow \
+	heartbeat:TestRunLogs|TestAServiceThatHangs \
+	store/sqlite:TestGroupShares|TestOneFailsAlone|TestWriterOutlives|TestForeignCommits|TestProgressKeepsUp|TestReadsAreOneState|TestBackupWhile \
+	pluginhost:TestPlaces|TestConcurrency|TestCloseAtAnyTime|TestCloseLetsCallsEnd|TestQuarantine \
+	../pluginsdk:TestCancelMidStream|TestLimitsBoundCalls|TestDrain|TestAPanicFailsOneCall \
+	../plugins/internal/bridge:TestWorkers|TestCalls|TestAWorkerThatDiesIdle|TestClose \
+	../plugins/http:TestParallelFetchesShareNothing
+
+.PHONY: repeat
+repeat: ## run the tests in which goroutines meet REPEAT (300) times, under the race detector
+	@for meeting in $(foreach m,$(MEETINGS),'$(m)'); do \
+		echo "$${meeting%%:*} $${meeting#*:}"; \
+		CGO_ENABLED=1 $(GO) test $(RACEFLAGS) -timeout 2h -count $(REPEAT) -failfast -run "^($${meeting#*:})" "./internal/$${meeting%%:*}"; \
+	done
 
 .PHONY: lint
 lint: ## look for mistakes: go vet, staticcheck, gofumpt
