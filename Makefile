@@ -7,6 +7,7 @@ SHELL       := /bin/bash
 
 GO       ?= go
 FUZZTIME ?= 10s
+REPEAT   ?= 300
 # Arguments for the programs that `make demo`, `make bench` and `make sim` run.
 DEMOARGS  ?=
 BENCHARGS ?=
@@ -40,9 +41,9 @@ BUF_VERSION := 1.75.0
 BUF := .tools/npm/node_modules/.bin/buf
 
 # Under the race detector the translated C code of modernc.org/sqlite is so slow
-# that the store's tests alone take more than six minutes: packages whose tests
-# need it are left out. Their concurrency can be tried one at a time, by hand.
-RACE_SKIP := modernc.org/sqlite
+# that tests which need it take too long: it is compiled without. It is one
+# goroutine's at a time by its own locks, and those of Go are seen in it all the same.
+RACEFLAGS := -race -gcflags=modernc.org/...=-race=false
 
 .PHONY: help
 help: ## show this list
@@ -77,9 +78,27 @@ heavy: ## build and test the plugins with heavy drivers: duckdb, bigquery, snowf
 	); done
 
 .PHONY: race
-race: ## run the tests under the race detector, but for those that need SQLite
-	@packages=$$($(GO) list -test -f '{{$$p := .ForTest}}{{if $$p}}{{range .Deps}}{{if eq . "$(RACE_SKIP)"}}{{$$p}}{{end}}{{end}}{{end}}' ./... | sort -u); \
-	CGO_ENABLED=1 $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -vxF "$${packages:-none}")
+race: ## run all tests under the race detector
+	CGO_ENABLED=1 $(GO) test $(RACEFLAGS) -timeout 30m ./...
+
+# The tests in which goroutines meet: where one of them fails once in a hundred runs,
+# a single one shows nothing.
+MEETINGS := config:TestSecretsComeToBeKnown \
+	engine:TestSlotReports|TestEachMinuteHasItsPass|TestAHangingSource|TestPlacesGo|TestAReloadIsTriedAtOnce \
+	deliver:TestTooManyBecomeADigest|TestDigestDoesNotGrow \
+	heartbeat:TestRunLogs|TestAServiceThatHangs \
+	store/sqlite:TestGroupShares|TestOneFailsAlone|TestWriterOutlives|TestForeignCommits|TestProgressKeepsUp|TestReadsAreOneState|TestBackupWhile \
+	pluginhost:TestPlaces|TestConcurrency|TestCloseAtAnyTime|TestCloseLetsCallsEnd|TestQuarantine \
+	../pluginsdk:TestCancelMidStream|TestLimitsBoundCalls|TestDrain|TestAPanicFailsOneCall \
+	../plugins/internal/bridge:TestWorkers|TestCalls|TestAWorkerThatDiesIdle|TestClose \
+	../plugins/http:TestParallelFetchesShareNothing
+
+.PHONY: repeat
+repeat: ## run the tests in which goroutines meet REPEAT (300) times, under the race detector
+	@for meeting in $(foreach m,$(MEETINGS),'$(m)'); do \
+		echo "$${meeting%%:*} $${meeting#*:}"; \
+		CGO_ENABLED=1 $(GO) test $(RACEFLAGS) -timeout 2h -count $(REPEAT) -failfast -run "^($${meeting#*:})" "./internal/$${meeting%%:*}"; \
+	done
 
 .PHONY: lint
 lint: ## look for mistakes: go vet, staticcheck, gofumpt

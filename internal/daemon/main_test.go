@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/dwmon/dwmon/internal/pluginhost"
 	"github.com/dwmon/dwmon/internal/testdb"
 )
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 	if strings.HasSuffix(os.Args[0], "dwmon-plugin-"+fakeName) {
 		serveFake()
 	}
-	os.Exit(testdb.Wrap(built{m}).Run())
+	goleak.VerifyTestMain(testdb.Wrap(built{m}))
 }
 
 type built struct{ m *testing.M }

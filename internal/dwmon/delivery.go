@@ -68,9 +68,11 @@ type Delivery struct {
 	Created, Revived int64
 }
 
-// IdempotencyKey is installation/checker/minute_epoch/requirement_index.
-func IdempotencyKey(installation, checker string, minute int64, index int) string {
-	return installation + "/" + checker + "/" + strconv.FormatInt(minute, 10) + "/" + strconv.Itoa(index)
+// IdempotencyKey is installation/checker/minute_epoch/line_id. The line's place in
+// the file would not do: another line can come to stand there, and a walk that is
+// moved back by hand then comes by the same minute again.
+func IdempotencyKey(installation, checker string, minute, lineID int64) string {
+	return installation + "/" + checker + "/" + strconv.FormatInt(minute, 10) + "/" + strconv.FormatInt(lineID, 10)
 }
 
 // NoticeKey is the idempotency key of a notice. The second part cannot be the

@@ -30,8 +30,8 @@ type told struct {
 	handlers map[string]*handler
 	lanes    map[laneName]*lane
 	byID     map[int64]*item
-	// keys are results by handler and key.
-	keys map[story]*item
+	// keys are those of all results, by handler.
+	keys map[story]bool
 	// stories are what each handler was told of each incident.
 	stories map[story]dwmon.NoticeKind
 	acks    map[int64]dwmon.Ack
@@ -61,16 +61,13 @@ type item struct {
 	taken, refused, over bool
 	created              int64
 	tries                int
-	// shared: another result has the same key, which names a line by its place: see
-	// docs/reliability.md.
-	shared bool
-	what   string // as it was told first
+	what                 string // as it was told first
 }
 
 func (l *life) beginTelling() error {
 	if l.told == nil {
 		l.told = &told{
-			life: l, handlers: map[string]*handler{}, lanes: map[laneName]*lane{}, byID: map[int64]*item{}, keys: map[story]*item{}, groups: map[string]*alerting.Group{},
+			life: l, handlers: map[string]*handler{}, lanes: map[laneName]*lane{}, byID: map[int64]*item{}, keys: map[story]bool{}, groups: map[string]*alerting.Group{},
 			stories: map[story]dwmon.NoticeKind{}, acks: map[int64]dwmon.Ack{},
 		}
 		for _, r := range l.routes {
@@ -223,7 +220,7 @@ func (h *handler) take(key, what string, check func() string) error {
 			l.fail("handler %s is told %s before %s", h.name, key, before.key)
 		}
 	}
-	if i.over || i.what != "" && i.what != what && !i.shared {
+	if i.over || i.what != "" && i.what != what {
 		l.fail("handler %s is told %s again (its outcome was stored: %v):\n%s\nand before:\n%s", h.name, key, i.over, what, i.what)
 	}
 	if wrong := check(); wrong != "" {
@@ -269,22 +266,19 @@ func (h *handler) answer(i *item, key string) error {
 	return nil
 }
 
-// find gives the delivery of a key: the first that is not over, of those that share it.
-func (t *told) find(handler, key string) (found *item) {
+// find gives the delivery of a key that is not over.
+func (t *told) find(handler, key string) *item {
 	for name, l := range t.lanes {
 		if name.handler != handler {
 			continue
 		}
 		for _, i := range l.items[l.done:] {
-			if i.key != key {
-				continue
-			}
-			if found = i; !i.shared || !i.taken && !i.refused {
+			if i.key == key {
 				return i
 			}
 		}
 	}
-	return found
+	return nil
 }
 
 func (h *handler) HandleCheck(_ context.Context, req dwmon.HandleRequest) error {
@@ -317,12 +311,12 @@ func (t *told) enqueued(checkerID int64, name string, tellings []dwmon.Telling) 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range tellings {
-		i := &item{key: fmt.Sprintf("%s/%d/%d", name, w.Minute, w.LineIndex), created: t.life.clock()}
+		i := &item{key: fmt.Sprintf("%s/%d/%d", name, w.Minute, w.LineID), created: t.life.clock()}
 		of := story{w.Handler, i.key}
-		if before := t.keys[of]; before != nil {
-			before.shared, i.shared = true, true
+		if t.keys[of] {
+			t.life.fail("handler %s is to be told two results of the key %s", w.Handler, i.key)
 		}
-		t.keys[of] = i
+		t.keys[of] = true
 		t.lane(w.Handler, checkerID).add(i)
 	}
 }

@@ -1,13 +1,14 @@
 package hostbench
 
 import (
-	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	Main()
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func newRig(b *testing.B) *Rig {

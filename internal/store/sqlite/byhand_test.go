@@ -63,8 +63,9 @@ const undelivered = `1 sent 1 finished
 `
 
 func TestRetryAndDrop(t *testing.T) {
+	lineIDs := map[string]int{"a": 1, "b/c": 2}
 	key := func(checker string, minute int) string {
-		return fmt.Sprintf("%s/%d/0", checker, epoch0+60*int64(minute))
+		return fmt.Sprintf("%s/%d/%d", checker, epoch0+60*int64(minute), lineIDs[checker])
 	}
 	cases := []struct {
 		name    string

@@ -192,7 +192,7 @@ func fillBatch(c *conn, batch *dwmon.DeliveryBatch, q dwmon.DeliveryQuery, handl
 }
 
 const selectLane = `
-SELECT d.id, d.attempts, d.created, d.next_attempt, d.line_position, d.payload, d.revived, ` + verdictColumns + `
+SELECT d.id, d.attempts, d.created, d.next_attempt, d.line_id, d.payload, d.revived, ` + verdictColumns + `
 FROM deliveries d INDEXED BY deliveries_waiting
 LEFT JOIN verdicts v ON v.checker_id = d.checker_id AND v.minute = d.minute AND v.line_id = d.line_id AND v.grp = x''
 WHERE d.state = 0 AND d.handler_id = ? AND d.checker_id IS ?
@@ -231,7 +231,7 @@ func fillDelivery(c *conn, b *rebuild, d *dwmon.Delivery, inst string, r row) (b
 		return false, err
 	}
 	d.Result, d.File, d.Revision, d.Extra = result, rev.file, rev.sha256, rev.extra
-	d.Key = dwmon.IdempotencyKey(inst, d.CheckerName, result.Minute, int(r.int(4)))
+	d.Key = dwmon.IdempotencyKey(inst, d.CheckerName, result.Minute, r.int(4))
 	return true, nil
 }
 

@@ -56,7 +56,7 @@ func TestDeliveryHoldsTheWholeResult(t *testing.T) {
 	inst, err := w.Installation(w.ctx())
 	w.must(err)
 	d := b.Deliveries[0]
-	if len(inst) != 32 || d.Key != inst+"/billing/new/"+fmt.Sprint(epoch0+60)+"/1" {
+	if len(inst) != 32 || d.Key != dwmon.IdempotencyKey(inst, "billing/new", epoch0+60, p.Lines[1].ID) {
 		t.Errorf("key %q", d.Key)
 	}
 	if d.CheckerID != p.ID || d.File != "checks/billing/new.dwmon" || d.Revision != p.Revision || string(d.Extra) != `{"n": 1.0}` ||
@@ -281,7 +281,7 @@ func TestListingChooses(t *testing.T) {
 	text, err := json.Marshal(w.listed(dwmon.DeliveryFilter{Checker: "b"})[1])
 	w.must(err)
 	inst, _ := w.Installation(w.ctx())
-	want := fmt.Sprintf(`{"key":"%s/b/%d/0","handler":"h","state":"waiting","orphaned":false,"attempts":1,"next_attempt_epoch":%d,"last_error":"busy"}`, inst, epoch0+120, epoch0)
+	want := fmt.Sprintf(`{"key":"%s/b/%d/2","handler":"h","state":"waiting","orphaned":false,"attempts":1,"next_attempt_epoch":%d,"last_error":"busy"}`, inst, epoch0+120, epoch0)
 	if string(text) != want {
 		t.Errorf("got %s, want %s", text, want)
 	}

@@ -130,7 +130,7 @@ func (l *deliveryList) records(ctx context.Context, ids []int64) (records []dwmo
 			return err
 		}
 		for r, err := range c.query(`
-			SELECT d.id, h.name, c.name, d.minute, d.line_position, d.payload, d.state, d.attempts, d.created, d.next_attempt, d.finished, d.last_error, h.missing_since
+			SELECT d.id, h.name, c.name, d.minute, d.line_id, d.payload, d.state, d.attempts, d.created, d.next_attempt, d.finished, d.last_error, h.missing_since
 			FROM deliveries d JOIN handlers h ON h.id = d.handler_id LEFT JOIN checkers c ON c.id = d.checker_id
 			WHERE d.id IN (SELECT value FROM json_each(?)) AND (d.checker_id IS NULL OR c.id IS NOT NULL) ORDER BY d.id`, idList(ids)) {
 			if err != nil {
@@ -141,7 +141,7 @@ func (l *deliveryList) records(ctx context.Context, ids []int64) (records []dwmo
 				Attempts: r.int(7), Created: r.int(8), Next: r.int(9), Finished: r.int(10), LastError: r.text(11),
 			}
 			rec.Orphaned = rec.State == dwmon.DeliveryWaiting && !r.null(12)
-			rec.Key = dwmon.IdempotencyKey(inst, rec.Checker, rec.Minute, int(r.int(4)))
+			rec.Key = dwmon.IdempotencyKey(inst, rec.Checker, rec.Minute, r.int(4))
 			if !r.null(5) {
 				p, err := readPayload(r.blob(5))
 				if err != nil {

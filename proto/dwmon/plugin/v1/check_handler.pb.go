@@ -152,7 +152,7 @@ func (IncidentSubject) EnumDescriptor() ([]byte, []int) {
 type HandleCheckRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// installation/checker/minute_epoch/requirement_index
+	// installation/checker/minute_epoch/line, a number that stays when lines move in the file
 	IdempotencyKey string       `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	Checker        *CheckerRef  `protobuf:"bytes,3,opt,name=checker,proto3" json:"checker,omitempty"`
 	Result         *CheckResult `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
