@@ -59,7 +59,7 @@ func (h *history) proof(ctx context.Context) error {
 // dedupeNothingNew is row 3.
 func dedupeNothingNew(ctx context.Context, b *bench) ([]figure, error) {
 	return byKind(ctx, b, func(h *history) (figure, error) {
-		t, err := h.withTool(ctx, b)
+		t, err := h.withTool(ctx)
 		if err == nil {
 			err = h.catchUpTool(t)
 		}
@@ -95,7 +95,7 @@ func (h *history) catchUpTool(t *tool) error {
 func dedupeSomeNew(ctx context.Context, b *bench) ([]figure, error) {
 	const fresh, perTurn = batchRows / 100, 3
 	return byKind(ctx, b, func(h *history) (figure, error) {
-		t, err := h.withTool(ctx, b)
+		t, err := h.withTool(ctx)
 		if err == nil {
 			err = h.catchUpTool(t)
 		}
@@ -152,7 +152,7 @@ func (h *history) inserts(to *strings.Builder) {
 // firstBatch is row 5.
 func firstBatch(ctx context.Context, b *bench) ([]figure, error) {
 	return byKind(ctx, b, func(h *history) (figure, error) {
-		t, err := h.withTool(ctx, b)
+		t, err := h.withTool(ctx)
 		if err == nil {
 			err = h.catchUpTool(t)
 		}
