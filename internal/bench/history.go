@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/store/sqlite"
@@ -128,10 +126,7 @@ func (h *history) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	script := fmt.Sprintf(`PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -65536;
-DROP INDEX seen_ts;
+	script := fmt.Sprintf(`DROP INDEX seen_ts;
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 INSERT INTO seen (checker_id, query_id, first_seen, key, ts)
 SELECT c.id, (SELECT max(id) FROM queries), 1, CAST(%s AS BLOB) AS k, %d + (i - %d) * 1000000
@@ -141,21 +136,7 @@ FROM n, (SELECT id FROM checkers) c`, h.rows-1, keySQL(h.kind), int64(started), 
 	}
 	// Made at once the index costs a sort; row by row, a place anywhere in it for each.
 	script += ";\n" + index
-	if path, err := exec.LookPath("sqlite3"); err == nil { // the faster of two ways
-		cmd := exec.CommandContext(ctx, path, "-bail", h.path)
-		cmd.Stdin = strings.NewReader(script + ";\n")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("fill %s with the sqlite3 tool: %w\n%s", h.path, err, out)
-		}
-		return nil
-	}
-	db, err := sql.Open("sqlite", h.path)
-	if err != nil {
-		return err
-	}
-	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(ctx, script)
-	return errors.Join(err, db.Close())
+	return fillBySQL(ctx, h.path, script)
 }
 
 // indexByTime is the statement that makes the index by time.

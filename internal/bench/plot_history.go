@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/bench/svgplot"
-	"github.com/dwmon/dwmon/internal/dwmon"
 )
 
 // surveyHistory asks what one and the same work of a pass costs by the rows that are stored:
@@ -65,19 +64,9 @@ func surveyHistoryOf(ctx context.Context, b *bench, rows int, curves []*curve) e
 	return nil
 }
 
-// passWindow is the newest three minutes.
-var passWindow = dwmon.Window{From: started - 180e6, Until: started}
-
 // passSides are a pass of the store, and the first after it was opened.
 func (h *history) passSides() []side {
-	batches, want := h.batches(), h.countNaively(passWindow)
-	pass := func(ctx context.Context) error {
-		counts, err := h.ingest(ctx, batches, 0, passWindow)
-		if err == nil && counts[0] != want {
-			err = fmt.Errorf("%d rows counted, want %d", counts[0], want)
-		}
-		return err
-	}
+	pass := h.pass()
 	self := []int{os.Getpid()}
 	first := inCPU(self, 1, repeat(1, pass))
 	return []side{
