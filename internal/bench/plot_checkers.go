@@ -35,13 +35,11 @@ func surveyCheckers(ctx context.Context, b *bench) ([]chart, error) {
 	checkers := quantity{what: "checkers", log: true}
 	cost := chart{
 		name: costByCheckers, title: "What each checker costs a minute, by the size of its fetch",
-		says: "The cost of a checker does not grow with the number of the others.",
-		x:    checkers, y: quantity{what: "CPU of dwmon and plugin for a checker", unit: "ms"},
+		x: checkers, y: quantity{what: "CPU of dwmon and plugin for a checker", unit: "ms"},
 	}
 	minute := chart{
 		name: minuteByCheckers, title: "How long all passes of a minute take, by the size of a fetch",
-		says: "The time goes up evenly with the number of checkers and stays below a minute.",
-		x:    checkers, y: quantity{what: "all passes of a minute", unit: "s", log: true},
+		x: checkers, y: quantity{what: "all passes of a minute", unit: "s", log: true},
 		levels: []svgplot.Level{{Name: "a minute", Y: 60}},
 	}
 	for _, l := range loads {

@@ -17,8 +17,7 @@ import (
 func surveyHistory(ctx context.Context, b *bench) ([]chart, error) {
 	c := chart{
 		name: costByHistory, title: "A pass: 10,000 known rows recognised, a window counted",
-		says: "With dwmon the cost stays the same while the stored rows become a thousand times more.",
-		x:    quantity{what: "rows of history", log: true}, y: quantity{what: "CPU of a pass", unit: "ms", log: true},
+		x: quantity{what: "rows of history", log: true}, y: quantity{what: "CPU of a pass", unit: "ms", log: true},
 	}
 	known := &curve{name: "dwmon", strong: true}
 	first := &curve{name: "dwmon, first batch after a start"}

@@ -36,8 +36,7 @@ type survey struct {
 
 // chart is a plot that was measured.
 type chart struct {
-	name        string
-	title, says string
+	name, title string
 	x, y        quantity
 	curves      []*curve
 	levels      []svgplot.Level
@@ -79,19 +78,18 @@ func (b *bench) ladder(from, to int) (rungs []int) {
 
 // draw makes the picture, with the lines that there are.
 func (c *chart) draw(quick bool) ([]byte, error) {
-	p := svgplot.Plot{Title: c.title, Description: c.says, X: c.x.axis(), Y: c.y.axis(), Levels: c.levels}
-	notes := []string{machine()}
+	p := svgplot.Plot{Title: c.title, X: c.x.axis(), Y: c.y.axis(), Levels: c.levels}
+	p.Notes = []string{machine()}
 	if quick {
-		notes[0] += "; quick, and judges nothing"
+		p.Notes[0] += "; quick, and judges nothing"
 	}
 	for _, l := range c.curves {
 		if l.err != nil {
-			notes = append(notes, fmt.Sprintf("%s: %v", l.name, l.err))
+			p.Notes = append(p.Notes, fmt.Sprintf("%s: %v", l.name, l.err))
 			continue
 		}
 		p.Lines = append(p.Lines, svgplot.Line{Name: l.name, Points: l.points, Strong: l.strong})
 	}
-	p.Notes = notes
 	return p.SVG()
 }
 
@@ -133,7 +131,8 @@ func (c *chart) write(dir string, quick bool) (path string, err error) {
 	path = filepath.Join(dir, c.name+".svg")
 	hidden := filepath.Join(dir, "."+c.name+".svg")
 	if err := os.WriteFile(hidden, svg, 0o666); err != nil {
-		return "", errors.Join(err, os.Remove(hidden))
+		_ = os.Remove(hidden)
+		return "", err
 	}
 	return path, os.Rename(hidden, path)
 }

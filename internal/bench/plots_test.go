@@ -22,7 +22,7 @@ import (
 // sampleChart has a line that ends early, and one that could not be measured.
 func sampleChart() chart {
 	return chart{
-		name: "a-by-b", title: "A, by B", says: "A rises.",
+		name: "a-by-b", title: "A, by B",
 		x: quantity{what: "b", log: true}, y: quantity{what: "a", unit: "ms"},
 		curves: []*curve{
 			{name: "ours", points: []svgplot.Point{{X: 10, Y: 0.5}, {X: 100, Y: 123.4}}},

@@ -116,7 +116,7 @@ func (c *canvas) placeY(v float64) float64 { return c.bottom - (c.bottom-top)*c.
 func (c *canvas) draw() []byte {
 	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img" aria-labelledby="title desc">`+"\n",
 		width, c.height, width, c.height)
-	c.printf("<title id=\"title\">%s</title>\n<desc id=\"desc\">%s</desc>\n<style>%s</style>\n", escaped(c.Title), escaped(c.Description), style)
+	c.printf("<title id=\"title\">%s</title>\n<desc id=\"desc\">%s</desc>\n<style>%s</style>\n", escaped(c.Title), escaped(c.inWords()), style)
 	c.printf(`<rect class="paper" x="0.5" y="0.5" width="%.0f" height="%.0f" rx="6"/>`+"\n", width-1, c.height-1)
 	c.text(16, 28, "title", "start", c.Title)
 	c.axes()
@@ -130,6 +130,17 @@ func (c *canvas) draw() []byte {
 	}
 	c.printf("</svg>\n")
 	return c.out.Bytes()
+}
+
+// inWords is the plot for those who do not see it: where each line begins and ends.
+func (c *canvas) inWords() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s against %s.", c.Y.Label, c.X.Label)
+	for _, l := range c.Lines {
+		first, last := l.Points[0], l.Points[len(l.Points)-1]
+		fmt.Fprintf(&b, " %s: %s at %s, %s at %s.", l.Name, number(first.Y), number(first.X), number(last.Y), number(last.X))
+	}
+	return b.String()
 }
 
 func (c *canvas) axes() {

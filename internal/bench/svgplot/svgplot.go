@@ -12,13 +12,11 @@ import (
 
 // Plot is a drawing of lines over two axes.
 type Plot struct {
-	Title string
-	// Description says in a sentence what is to be seen, for those who do not see it.
-	Description string
-	X, Y        Axis
-	Lines       []Line
-	Levels      []Level
-	Notes       []string // small print below, a line each
+	Title  string
+	X, Y   Axis
+	Lines  []Line
+	Levels []Level
+	Notes  []string // small print below, a line each
 }
 
 // Axis is how one direction is measured.

@@ -20,8 +20,8 @@ import (
 // sample has what plots have: axes over many decades, a line that ends where another does, a
 // level, a long name, and letters that mean something in XML.
 var sample = Plot{
-	Title: "Cost of a pass, by stored rows", Description: "One line is flat, the other <rises>.",
-	X: Axis{Label: "rows of history & more", Log: true}, Y: Axis{Label: "CPU, ms", Log: true},
+	Title: "Cost of a pass, by <stored> rows",
+	X:     Axis{Label: "rows of history & more", Log: true}, Y: Axis{Label: "CPU, ms", Log: true},
 	Lines: []Line{
 		{Name: "dwmon", Strong: true, Points: []Point{{10_000, 0.11}, {100_000, 0.12}, {1e6, 0.11}, {1e7, 0.12}}},
 		{Name: "a count that reads every row, in C", Points: []Point{{10_000, 0.8}, {100_000, 8}, {1e6, 85}, {1e7, 900}}},
