@@ -15,10 +15,10 @@ const (
 	plotHeight = 300.0
 	left       = 66.0
 	top        = 72.0
-	nameGap    = 12.0 // from the last point to the line's name
+	nameGap    = 12.0 // from the field to the lines' names
 	nameLine   = 15.0
 	noteLine   = 17.0
-	letter     = 6.9 // a letter of 13 units, on the average and a bit more
+	letter     = 7.4 // a letter of 13 units, on the average and a bit more
 	nameWidth  = 25  // letters of a name in one line
 )
 
@@ -35,7 +35,8 @@ const style = `
   .level { stroke: #59636e; stroke-dasharray: 5 4; }
   .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
   .strong { stroke-width: 3.5; }
-  .name { fill: currentColor; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; stroke-linejoin: round; }
+  .lead { stroke: currentColor; stroke-dasharray: 1 5; stroke-linecap: round; }
+  .name { fill: currentColor; }
   .point { fill: currentColor; }
   .c0 { color: #0860ca; } .c1 { color: #bc4c00; } .c2 { color: #1a7f37; }
   .c3 { color: #8250df; } .c4 { color: #9a6700; } .c5 { color: #bf3989; }
@@ -46,7 +47,7 @@ const style = `
     .grid { stroke: #262c34; }
     .axis { stroke: #656c76; }
     .level { stroke: #9198a1; }
-    .name { fill: currentColor; stroke: #0d1117; }
+    .name { fill: currentColor; }
     .c0 { color: #58a6ff; } .c1 { color: #f0883e; } .c2 { color: #3fb950; }
     .c3 { color: #be8fff; } .c4 { color: #d29922; } .c5 { color: #f778ba; }
   }
@@ -190,8 +191,8 @@ func (c *canvas) line(i int) {
 	c.printf("</g>\n")
 }
 
-// lineNames writes each line's name beside its last point, or as near to it as the
-// other names allow.
+// lineNames writes each line's name to the right of the field, at the height of its last point or
+// as near to it as the other names allow. From a line that ends early a thin one leads there.
 func (c *canvas) lineNames() {
 	type label struct {
 		line        int
@@ -215,11 +216,19 @@ func (c *canvas) lineNames() {
 		floor = labels[i].top - gap
 	}
 	for _, l := range labels {
-		points := c.Lines[l.line].Points
-		x := c.placeX(points[len(points)-1].X) + nameGap
+		c.lead(l.line, l.top+l.height/2)
 		for n, part := range c.names[l.line] {
-			c.printf(`<text class="name c%d" x="%.1f" y="%.1f">%s</text>`+"\n", l.line, x, l.top+nameLine*float64(n)+nameLine-3.5, escaped(part))
+			c.printf(`<text class="name c%d" x="%.1f" y="%.1f">%s</text>`+"\n", l.line, c.right+nameGap, l.top+nameLine*float64(n)+nameLine-3.5, escaped(part))
 		}
+	}
+}
+
+// lead draws the way from a line's last point to its name at a height, where that is far.
+func (c *canvas) lead(line int, height float64) {
+	points := c.Lines[line].Points
+	last := points[len(points)-1]
+	if x := c.placeX(last.X); x < c.right-1 {
+		c.stroke(fmt.Sprintf("lead c%d", line), x+6, c.placeY(last.Y), c.right+nameGap-4, height)
 	}
 }
 
