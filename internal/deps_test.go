@@ -196,6 +196,14 @@ var rules = []rule{
 		why: "a life follows from its seed: nothing in it is another process, and what judges it shares no code with what is judged",
 	},
 	{
+		of: []string{"internal/bench/svgplot"}, ours: []string{},
+		why: "a drawing follows from its points alone",
+	},
+	{
+		of: []string{"internal/bench/svgplot"}, direct: []string{"os", "time"},
+		why: "the same points always give the same bytes, whoever writes them where",
+	},
+	{
 		of:   []string{"cmd/dwmon"},
 		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim"},
 		why:  "the program that is shipped holds no test helpers",

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/dwmon/dwmon/internal/backtest"
@@ -83,29 +80,14 @@ func (y *year) arrives(i int64) int64 {
 func (y *year) fill(ctx context.Context, path string) error {
 	const count = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
 	arrives := fmt.Sprintf("(%d + i * %d + (i %% %d = 0) * %d)", newYear*1e6, rowEvery, lateEvery, lateBy)
-	script := "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;\n" +
-		fmt.Sprintf(count+`INSERT INTO seen (checker_id, query_id, first_seen, key, ts)
+	script := fmt.Sprintf(count+`INSERT INTO seen (checker_id, query_id, first_seen, key, ts)
 			SELECT (SELECT id FROM checkers), (SELECT max(id) FROM queries), (%[2]s - %[3]d + 59999999) / 60000000 * 60000000 + %[3]d, CAST(printf('key-%%020d', i) AS BLOB), %[4]d + i * %[5]d FROM n;`,
-			y.rows-1, arrives, fetchAfter, newYear*1e6, rowEvery) + "\n" +
+		y.rows-1, arrives, fetchAfter, newYear*1e6, rowEvery) + "\n" +
 		fmt.Sprintf(count+`INSERT INTO fetches (checker_id, revision_id, slot, started, ended, plugin, source_time, ok, baseline, rows, fresh, skipped_null, skipped, ignored, oldest, newest, cut, pass, reach, oldest_fresh)
 			SELECT (SELECT id FROM checkers), (SELECT max(id) FROM revisions), m, m * 1000000 + %[2]d, m * 1000000 + %[2]d + 200000, 'p', 0, 1, 0, 10000, 7, 0, 0, 0, (m - 86400) * 1000000, m * 1000000, 1,
 			m * 1000000 + %[2]d, m * 1000000 + %[2]d, (m - 60) * 1000000 FROM (SELECT %[3]d + i * 60 AS m FROM n);`, y.minutes-1, fetchAfter, newYear) + "\n" +
 		fmt.Sprintf("UPDATE checkers SET settled = %d, fetched = %[2]d, fetched_end = %[2]d, fetched_reach = %[2]d;\n", newYear+60*(y.minutes-1), (newYear+60*(y.minutes-1))*1e6+fetchAfter)
-	if tool, err := exec.LookPath("sqlite3"); err == nil { // the faster of two ways
-		cmd := exec.CommandContext(ctx, tool, "-bail", path)
-		cmd.Stdin = strings.NewReader(script)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("fill %s with the sqlite3 tool: %w\n%s", path, err, out)
-		}
-		return nil
-	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		return err
-	}
-	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(ctx, script)
-	return errors.Join(err, db.Close())
+	return fillBySQL(ctx, path, script)
 }
 
 // want is the count of the hour before a minute, as its fetch knew it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ type bench struct {
 func newBench(parent string, quick bool, stderr io.Writer) (*bench, error) {
 	dir, err := os.MkdirTemp(parent, "dwmon-bench")
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the databases: %w", err)
+		return nil, fmt.Errorf("make a folder for the databases: %w; --dir names a folder that is there and can be written", err)
 	}
 	b := &bench{quick: quick, dir: dir, began: time.Now(), histories: map[historyKey]*history{}}
 	if f, is := stderr.(*os.File); is {
@@ -104,30 +105,36 @@ func repeat(n int, do func(context.Context) error) side {
 	}
 }
 
-// compare lets two sides take turns, once each without counting. ratio is the
-// median of x over y within a turn: what else the machine does in that moment
-// slows both. x and y are medians too.
+// compare lets two sides take turns. ratio is the median of x over y within a turn: what
+// else the machine does in that moment slows both. x and y are medians too.
 func compare(ctx context.Context, turns int, x, y side) (ratio float64, mx, my time.Duration, err error) {
+	took, err := takeTurns(ctx, turns, x, y)
+	if err != nil {
+		return 0, 0, 0, err
+	}
 	var ratios []float64
-	var xs, ys []time.Duration
+	for i := range turns {
+		ratios = append(ratios, float64(took[0][i])/float64(took[1][i]))
+	}
+	return median(ratios), median(took[0]), median(took[1]), nil
+}
+
+// takeTurns lets sides take turns, once each without counting, and gives what each took in
+// every turn.
+func takeTurns(ctx context.Context, turns int, sides ...side) (took [][]time.Duration, err error) {
+	took = make([][]time.Duration, len(sides))
 	for i := range turns + 1 {
-		tx, err := x(ctx)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		ty, err := y(ctx)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if err := ctx.Err(); err != nil {
-			return 0, 0, 0, err
-		}
-		if i > 0 {
-			xs, ys = append(xs, tx), append(ys, ty)
-			ratios = append(ratios, float64(tx)/float64(ty))
+		for n, s := range sides {
+			t, err := s(ctx)
+			if err = cmp.Or(err, ctx.Err()); err != nil {
+				return nil, err
+			}
+			if i > 0 {
+				took[n] = append(took[n], t)
+			}
 		}
 	}
-	return median(ratios), median(xs), median(ys), nil
+	return took, nil
 }
 
 // median is the middle value; of two, their mean.

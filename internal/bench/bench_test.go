@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dwmon/dwmon/internal/golden"
 	"github.com/dwmon/dwmon/internal/pluginhost/hostbench"
 )
 
@@ -100,7 +102,7 @@ func TestTable(t *testing.T) {
 	}
 	var out bytes.Buffer
 	p := newPrinter(&out, false)
-	p.begin(false)
+	p.begin(false, true)
 	for _, f := range figures {
 		p.print(m, f)
 	}
@@ -155,10 +157,37 @@ func TestQuickRun(t *testing.T) {
 }
 
 func TestWrongUse(t *testing.T) {
-	for _, args := range [][]string{{"--rows", "99"}, {"extra"}, {"--nonsense"}} {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--rows", "99"}, 2, `--rows "99": want numbers of rows`},
+		{[]string{"--rows", "3-1"}, 2, "such as 1,3,7-9"},
+		{[]string{"extra"}, 2, `"extra": there are flags only`},
+		{[]string{"--nonsense"}, 2, "-nonsense; see --help"},
+		{[]string{"--quick=perhaps"}, 2, `"perhaps" for -quick`},
+		{[]string{"--plots"}, 2, "needs an argument: -plots"},
+		{[]string{"--plots", ""}, 2, "--plots names no folder"},
+		{[]string{"--plots", file, "--dir", t.TempDir()}, 3, "--plots " + file},
+		{[]string{"--dir", file}, 3, "--dir names a folder that is there"},
+	} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), args, &out, &errs); code != 2 || errs.Len() == 0 {
-			t.Errorf("%v: exit code %d, said %q", args, code, errs.String())
+		code := run(t.Context(), tt.args, &out, &errs)
+		if code != tt.code || !strings.Contains(errs.String(), tt.says) || strings.Count(errs.String(), "\n") != 1 || out.Len() > 0 {
+			t.Errorf("%q: exit code %d, said %q and printed %q; want %d and %q", tt.args, code, errs.String(), out.String(), tt.code, tt.says)
 		}
 	}
+}
+
+func TestHelp(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, &out, &errs); code != 0 || errs.Len() > 0 {
+		t.Errorf("exit code %d, said %q", code, errs.String())
+	}
+	golden.Compare(t, "testdata/help.txt", out.String())
 }

@@ -153,8 +153,8 @@ func (s *site) plugins() (pids []int) {
 	return pids
 }
 
-// running makes a site, has it changed, starts the daemon and waits for the first
-// pass of so many checkers.
+// running makes a site of so many checkers, starts the daemon and waits for the first
+// pass of each.
 func (b *bench) running(ctx context.Context, checkers, rows int) (*site, error) {
 	s, err := b.newSite(ctx)
 	if err != nil {

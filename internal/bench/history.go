@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/store/sqlite"
@@ -63,26 +61,49 @@ type history struct {
 
 func (h *history) micros(i int) int64 { return started + int64(i-h.rows)*1e6 }
 
-// history makes a store with so many rows, once.
+// history gives a store with so many rows, made once.
 func (b *bench) history(ctx context.Context, kind string, rows int) (*history, error) {
 	key := historyKey{kind, rows}
 	if h := b.histories[key]; h != nil {
 		return h, nil
 	}
+	h, err := b.newHistory(ctx, kind, rows)
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(h.close)
+	b.histories[key] = h
+	return h, nil
+}
+
+// newHistory makes a store with so many rows.
+func (b *bench) newHistory(ctx context.Context, kind string, rows int) (*history, error) {
 	b.say("filling a database with %d rows (%s)", rows, kind)
-	h := &history{kind: kind, rows: rows, head: rows, path: filepath.Join(b.dir, fmt.Sprintf("%s-%d.db", kind, rows))}
+	dir, err := os.MkdirTemp(b.dir, "h")
+	if err != nil {
+		return nil, err
+	}
+	h := &history{kind: kind, rows: rows, head: rows, path: filepath.Join(dir, "dwmon.db")}
 	if err := h.create(ctx); err != nil {
 		return nil, err
 	}
 	if err := h.fill(ctx); err != nil {
 		return nil, err
 	}
-	if err := h.open(ctx); err != nil {
-		return nil, err
+	return h, h.open(ctx)
+}
+
+func (h *history) close() {
+	if h.tool != nil {
+		h.tool.close()
 	}
-	b.onClose(func() { h.db.Close() })
-	b.histories[key] = h
-	return h, nil
+	h.db.Close()
+}
+
+// remove closes it, and gives its room on the disk back.
+func (h *history) remove() {
+	h.close()
+	_ = os.RemoveAll(filepath.Dir(h.path))
 }
 
 // create makes the schema and the checker.
@@ -101,9 +122,11 @@ func (h *history) create(ctx context.Context) error {
 
 // fill writes the rows past the store, which would take them batch by batch.
 func (h *history) fill(ctx context.Context) error {
-	script := fmt.Sprintf(`PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -65536;
+	index, err := h.indexByTime(ctx)
+	if err != nil {
+		return err
+	}
+	script := fmt.Sprintf(`DROP INDEX seen_ts;
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 INSERT INTO seen (checker_id, query_id, first_seen, key, ts)
 SELECT c.id, (SELECT max(id) FROM queries), 1, CAST(%s AS BLOB) AS k, %d + (i - %d) * 1000000
@@ -111,21 +134,19 @@ FROM n, (SELECT id FROM checkers) c`, h.rows-1, keySQL(h.kind), int64(started), 
 	if h.kind != "sequence" {
 		script += " ORDER BY k"
 	}
-	if path, err := exec.LookPath("sqlite3"); err == nil { // the faster of two ways
-		cmd := exec.CommandContext(ctx, path, "-bail", h.path)
-		cmd.Stdin = strings.NewReader(script + ";\n")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("fill %s with the sqlite3 tool: %w\n%s", h.path, err, out)
-		}
-		return nil
-	}
+	// Made at once the index costs a sort; row by row, a place anywhere in it for each.
+	script += ";\n" + index
+	return fillBySQL(ctx, h.path, script)
+}
+
+// indexByTime is the statement that makes the index by time.
+func (h *history) indexByTime(ctx context.Context) (statement string, err error) {
 	db, err := sql.Open("sqlite", h.path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(ctx, script)
-	return errors.Join(err, db.Close())
+	err = db.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE name = 'seen_ts'").Scan(&statement)
+	return statement, errors.Join(err, db.Close())
 }
 
 // open opens the filled store.
@@ -188,7 +209,7 @@ func (h *history) ingest(ctx context.Context, batches []*dwmon.Batch, fresh int6
 }
 
 // withTool gives the sqlite3 tool on a copy of the database as it is now.
-func (h *history) withTool(ctx context.Context, b *bench) (*tool, error) {
+func (h *history) withTool(ctx context.Context) (*tool, error) {
 	if h.tool != nil {
 		return h.tool, nil
 	}
@@ -202,7 +223,6 @@ func (h *history) withTool(ctx context.Context, b *bench) (*tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.onClose(t.close)
 	h.tool = t
 	return t, nil
 }

@@ -81,10 +81,18 @@ func (w *world) start(ctx context.Context) (err error) {
 func (w *world) close() {
 	if w.db != nil {
 		w.db.Close()
+		w.db = nil
 	}
 	if w.host != nil {
 		w.host.Close(context.Background())
+		w.host = nil
 	}
+}
+
+// remove closes it, and gives its room on the disk back.
+func (w *world) remove() {
+	w.close()
+	_ = os.RemoveAll(w.dir)
 }
 
 // tick does one pass of every checker, checks every one, and gives how long they
@@ -206,28 +214,35 @@ func perMinute(part string, took, cpu time.Duration) figure {
 	return f
 }
 
-// spender is a side of a comparison, with the CPU that it used.
+// spender is a side of a comparison, with the CPU that it used here and in its plugin.
 type spender struct {
 	side  side
-	turns int
-	cpu   time.Duration
+	pids  []int // known after the first turn, which starts the plugin and is for warming up
+	turns []time.Duration
 }
 
 func spend(s side) *spender {
 	var sp spender
 	sp.side = func(ctx context.Context) (time.Duration, error) {
-		before, _ := cpuTime()
+		before, errBefore := cpuOf(sp.pids)
 		took, err := s(ctx)
-		after, _ := cpuTime()
-		if sp.turns++; sp.turns > 1 { // the first is for warming up
-			sp.cpu += after - before
+		after, errAfter := cpuOf(sp.pids)
+		switch {
+		case sp.pids == nil:
+			sp.pids = family()
+		case errors.Join(errBefore, errAfter) == nil:
+			sp.turns = append(sp.turns, after-before)
 		}
 		return took, err
 	}
 	return &sp
 }
 
-// each is the CPU of one of n things done in every turn; 0 where it is not known.
+// each is the CPU of one of n things done in every turn, in the middle of the turns; 0 where
+// it is not known.
 func (sp *spender) each(n int) time.Duration {
-	return sp.cpu / time.Duration(max(sp.turns-1, 1)*n)
+	if len(sp.turns) == 0 {
+		return 0
+	}
+	return median(sp.turns) / time.Duration(n)
 }

@@ -10,16 +10,30 @@ import (
 	"time"
 )
 
-// cpuTime is what this process and all processes below it that still run have
-// used so far; false where the system does not tell.
-func cpuTime() (total time.Duration, ok bool) {
-	for _, pid := range append(descendants(os.Getpid()), os.Getpid()) {
-		if stat, err := readStat(pid); err == nil {
-			total += stat.cpu
-			ok = true
+// family is this process and all below it that run now.
+func family() []int { return append([]int{os.Getpid()}, descendants(os.Getpid())...) }
+
+// cpuOf is the CPU time that processes have used so far, to the nanosecond.
+func cpuOf(pids []int) (total time.Duration, err error) {
+	for _, pid := range pids {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if len(threads) == 0 {
+			return 0, fmt.Errorf("%w: the CPU time of a process cannot be read on this system", errMissing)
+		}
+		for _, t := range threads {
+			raw, err := os.ReadFile(t)
+			if err != nil {
+				continue // the thread has just ended
+			}
+			used, _, _ := strings.Cut(string(raw), " ")
+			ns, err := strconv.ParseInt(used, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", t, err)
+			}
+			total += time.Duration(ns)
 		}
 	}
-	return total, ok
+	return total, nil
 }
 
 // stat is what is wanted of /proc/PID/stat.

@@ -92,15 +92,24 @@ const (
 )
 
 func (m measure) verdict(f figure) string {
-	switch {
-	case errors.Is(f.err, errMissing):
-		return missing
-	case f.err != nil:
-		return wrong
-	case m.reachOf(f).kept(f.value):
-		return ok
+	if v := verdictOf(f.err); v != ok {
+		return v
 	}
-	return short
+	if !m.reachOf(f).kept(f.value) {
+		return short
+	}
+	return ok
+}
+
+// verdictOf is the verdict on what was measured, or was not, whatever the figure.
+func verdictOf(err error) string {
+	switch {
+	case err == nil:
+		return ok
+	case errors.Is(err, errMissing):
+		return missing
+	}
+	return wrong
 }
 
 // printer prints figures as they come.
@@ -117,12 +126,15 @@ func newPrinter(out io.Writer, asJSON bool) *printer {
 
 const line = "%2s  %-52s %-11s %12s %13s  %-7s  %s\n"
 
-func (p *printer) begin(quick bool) {
+func (p *printer) begin(quick, table bool) {
 	if p.json {
 		return
 	}
 	if quick {
 		fmt.Fprintln(p.out, "quick: smaller databases, few repetitions; the figures judge nothing")
+	}
+	if !table {
+		return
 	}
 	fmt.Fprintf(p.out, line, "#", "measure", "", "figure", "reach", "", "")
 }
@@ -162,9 +174,13 @@ func (p *printer) object(m measure, f figure, verdict string) {
 	if f.err != nil {
 		o.Figure, o.Detail = nil, f.err.Error()
 	}
+	p.encode(o)
+}
+
+func (p *printer) encode(object any) {
 	e := json.NewEncoder(p.out)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(o)
+	_ = e.Encode(object)
 }
 
 // end closes the table and gives the exit code: what falls short fails nothing,

@@ -54,7 +54,7 @@ func walkOverScan(ctx context.Context, b *bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := h.withTool(ctx, b)
+	t, err := h.withTool(ctx)
 	if err == nil {
 		err = h.catchUpTool(t)
 	}
