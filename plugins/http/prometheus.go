@@ -151,8 +151,8 @@ func (s *promSample) UnmarshalJSON(raw []byte) error {
 	}
 	whole, fraction, _ := bytes.Cut(pair[0], []byte("."))
 	ms, err := strconv.ParseInt(string(whole)+(string(fraction) + "000")[:3], 10, 64)
-	if err != nil {
-		return fmt.Errorf("%s is no time of a sample", pair[0])
+	if err != nil || max(ms, -ms) >= tooManySeconds*1000 {
+		return fmt.Errorf("%s is no time of a sample", cut(string(pair[0])))
 	}
 	s.ms = ms
 	return json.Unmarshal(pair[1], &s.value)
