@@ -75,3 +75,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestKeysAreBounded: a kilobyte of key once stood for as many as there are rows.
+func TestKeysAreBounded(t *testing.T) {
+	c, faults := checkfile.Parse("a.dwmon", "a", []byte("__QUERY__\nq\n__REQUIREMENTS__\nCHECKHOURS0-23 CHECKMINUTES0-59 WEEKENDS WEEKDAYS MINNUM1 LOOKBACKSECONDS120\n__SOURCE__\ns\n"))
+	if c == nil {
+		t.Fatal(faults)
+	}
+	text := "tests:\n- name: a\n  start: 2026-01-01 00:00\n  rows:\n  - {at: 00:00:30, count: 200000, key: '" + strings.Repeat("%d", 500) + "'}\n  expect: [{at: 00:01, status: GOOD}]\n"
+	suite, faults := Read("a.dwmontest.yaml", []byte(text), func(Target) (*dwmon.Checker, []dwmon.FileFault) { return c, nil }, Defaults{Zone: time.UTC, CatchUp: time.Hour, Alert: dwmon.DefaultAlertRule})
+	if suite != nil || len(faults) != 1 || faults[0].Line != 5 || faults[0].Message != "the keys of the test take more than 64 MiB" {
+		t.Errorf("faults %v", faults)
+	}
+}

@@ -92,3 +92,18 @@ func naiveReferences(text string, env map[string]string) (out string, ok bool) {
 	}
 	return out, ok
 }
+
+// TestShortSecretsOfAnyBytes: two bytes of a file that is no text once ended the program.
+func TestShortSecretsOfAnyBytes(t *testing.T) {
+	for _, tt := range []struct{ name, secret, text, want string }{
+		{"no text", "\xb0", "a\xb0b", "a[redacted]b"},
+		{"half a character", "é"[:1], "x " + "é"[:1] + " y", "x [redacted] y"},
+		{"a word", "db", "db: dbx", "[redacted]: dbx"},
+	} {
+		s := &secrets{}
+		s.keep([]string{tt.secret})
+		if got := s.redact(tt.text); got != tt.want {
+			t.Errorf("%s: %q became %q, not %q", tt.name, tt.text, got, tt.want)
+		}
+	}
+}

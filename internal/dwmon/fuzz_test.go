@@ -173,3 +173,18 @@ func FuzzShownSource(f *testing.F) {
 		}
 	})
 }
+
+func TestMatchersThatAreRefusedDriveNoTerminal(t *testing.T) {
+	for text, says := range map[string]string{
+		"\x1b[2J=x":      "a label is label.\ufffd[2J",
+		"nmae\x07=x":     "a label is label.nmae\ufffd",
+		"lable.a\x1b=x":  "did you mean label.a\ufffd?",
+		"name=/a\x1b[0m": "write a\ufffd[0m",
+		"name==a\x1b":    "write name=a\ufffd",
+	} {
+		_, err := ParseMatcher(text)
+		if err == nil || strings.ContainsFunc(err.Error(), unicode.IsControl) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v; want %q", text, err, says)
+		}
+	}
+}

@@ -40,9 +40,9 @@ type finding struct {
 // try runs one target. The error is of the machine's, not of the target's.
 func (c *campaign) try(ctx context.Context, t target) (finding, error) {
 	f := finding{Package: t.pkg, Target: t.name}
-	// Inputs are made smaller for a moment only: where coverage hangs on the order of
+	// Inputs are made smaller by a few tries only: where coverage hangs on the order of
 	// goroutines or maps, the minute that is the default would be all there is.
-	args := []string{"test", "-run", "^$", "-fuzz", "^" + t.name + "$", "-fuzztime", c.span.String(), "-fuzzminimizetime", "2s"}
+	args := []string{"test", "-run", "^$", "-fuzz", "^" + t.name + "$", "-fuzztime", c.span.String(), "-fuzzminimizetime", "200x"}
 	if c.parallel > 0 {
 		args = append(args, "-parallel", strconv.Itoa(c.parallel))
 	}

@@ -110,3 +110,20 @@ func FuzzMask(f *testing.F) {
 		}
 	})
 }
+
+func TestNoticesShowNoPasswordOfTheSource(t *testing.T) {
+	for _, tt := range []struct{ source, said, want string }{
+		{"postgres://u:hunter2@h/d", "hunter2 was refused", "… was refused"},
+		{"mysql://u:p@ss:word@h/d", "user u, password p@ss:word", "user u, password …"},
+		{"http://h/?api_key=abcdefgh&x=1", "no such key: abcdefgh", "no such key: …"},
+		{"http://u:abcd@h/?token=abcdefgh", "abcdefgh", "…"},
+		{"postgres://u:db@h/db", "database db", "database db"},
+	} {
+		c := sampleChecker()
+		c.Source = tt.source
+		d := Data{Checker: c}
+		if got := d.mask(tt.said); got != tt.want {
+			t.Errorf("%s: %q became %q, not %q", tt.source, tt.said, got, tt.want)
+		}
+	}
+}

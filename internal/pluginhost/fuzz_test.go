@@ -430,3 +430,66 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+func TestALineThatIsCutEndsInNoHalfOfASecret(t *testing.T) {
+	hide := strings.NewReplacer(fuzzSecret, "[redacted]").Replace
+	for name, line := range map[string]string{
+		"the secret across the cut":        strings.Repeat(".", maxLine-50) + fuzzSecret + strings.Repeat(".", 9000),
+		"so many that the end moves up":    strings.Repeat(fuzzSecret, 900),
+		"and where there is nothing else":  strings.Repeat(fuzzSecret, 20_000),
+		"across the end of what is looked": strings.Repeat(".", maxLine+longestSecret-50) + fuzzSecret,
+	} {
+		var got []string
+		readLines(strings.NewReader(line+"\nnext\n"), hide, func(line []byte) { got = append(got, string(line)) })
+		if len(got) != 2 || got[1] != "next" || !strings.HasSuffix(got[0], cutMark) || strings.Contains(got[0], "s3cr") {
+			t.Errorf("%s: %d lines, the first ends in %q", name, len(got), got[0][max(0, len(got[0])-120):])
+		}
+	}
+}
+
+func TestNamesOfMembersHoldNoSecret(t *testing.T) {
+	var seen recorder
+	l := newLineLog(slog.New(&seen), strings.NewReplacer(fuzzSecret, "[redacted]").Replace)
+	l.line([]byte(`{"msg": "hello", "` + fuzzSecret + `": 1}`))
+	if want := []string{"hello\n[redacted]=1"}; !slices.Equal(seen.records, want) {
+		t.Errorf("logged is %q, not %q", seen.records, want)
+	}
+}
+
+func TestSecretsOfSettingsAreFoundWhereverTheyAre(t *testing.T) {
+	for _, tt := range []struct{ name, schema, settings, want string }{
+		{"a name with a dot", `{"properties": {"tls.key": {"writeOnly": true}}}`, `{"tls.key": "a"}`, "a"},
+		{"in an object", `{"properties": {"tls": {"properties": {"key": {"writeOnly": true}}}}}`, `{"tls": {"key": "a"}}`, "a"},
+		{"in a list of objects", `{"properties": {"all": {"items": {"properties": {"token": {"writeOnly": true}}}}}}`, `{"all": [{"token": "a"}, {"token": "b"}, {"other": "c"}]}`, "a b"},
+		{"in a map to objects", `{"properties": {"by": {"additionalProperties": {"properties": {"token": {"writeOnly": true}}}}}}`, `{"by": {"x": {"token": "a", "name": "b"}}}`, "a"},
+		{"a list of secrets", `{"properties": {"keys": {"items": {"writeOnly": true}}}}`, `{"keys": ["a", 1, "b"]}`, "a b"},
+		{"all within a secret", `{"properties": {"headers": {"writeOnly": true}}}`, `{"headers": {"A": ["a", "b"]}}`, "a b"},
+		{"none", `{"properties": {"a": {}, "b": {"additionalProperties": false}}}`, `{"a": "x", "b": {"c": "y"}}`, ""},
+		{"a schema too long to be read", `{"description": "` + strings.Repeat("x", maxSchemaBytes) + `"}`, `{"a": "x"}`, "x"},
+	} {
+		got := secretSettings([]byte(tt.schema), []byte(tt.settings))
+		slices.Sort(got)
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, not %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestASchemaCostsItsLength: a long name before many others once took gigabytes.
+func TestASchemaCostsItsLength(t *testing.T) {
+	var many strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&many, `"%d":{},`, i)
+	}
+	schema := `{"properties": {"` + strings.Repeat("x", 100_000) + `": {"properties": {` + strings.TrimSuffix(many.String(), ",") + `}}, "z": {}}}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := readSettings([]byte(schema))
+	runtime.ReadMemStats(&after)
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 100<<20 || len(got) != 1 || got[0].Name != "z" {
+		t.Errorf("%d settings took %d bytes", len(got), spent)
+	}
+	if got := readSettings([]byte(`{"properties": {` + strings.TrimSuffix(many.String(), ",") + `}}`)); len(got) != maxSettings {
+		t.Errorf("%d settings are listed", len(got))
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/dwmon/dwmon/plugins/internal/gettertest"
 	"github.com/dwmon/dwmon/pluginsdk"
 	"github.com/dwmon/dwmon/pluginsdk/sqlrows"
@@ -242,4 +244,53 @@ func FuzzSearch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		_, _ = z.get(t, "search: orders\ntime: '@timestamp'", http.StatusOK, body)
 	})
+}
+
+// TestNoBeginningOfASecretIsShown: a secret that was cut before it is looked for.
+func TestNoBeginningOfASecretIsShown(t *testing.T) {
+	r := redactor([]string{"s3cr3t-token"})
+	for text, want := range map[string]string{
+		"it said s3cr3t-tok…":           "it said xxxxx…",
+		"array ([\"s3cr3t ...])":        "array ([\"xxxxx ...])",
+		"it begins s3cr3t-t":            "it begins xxxxx",
+		"s3cr3t-token…, s3cr3t-token":   "xxxxx…, xxxxx",
+		"s3cr3t-t in the middle of it":  "s3cr3t-t in the middle of it",
+		"nothing … of the sort ... s3":  "nothing … of the sort ... s3",
+		"é…":                            "é…",
+		"":                              "",
+		"s3cr3t-tokens3cr3t-token… s3c": "xxxxxxxxxx… xxxxx",
+	} {
+		if got := r.Replace(text); got != want {
+			t.Errorf("%q became %q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestAByteOrderMarkIsNoPartOfAKey(t *testing.T) {
+	for _, c := range []struct{ name, body, query, want string }{
+		{"by number", "\ufeffa,1\nb,2\n", "columns: 1, 2", "a b"},
+		{"before a quote", "\ufeff\"a\",1\n", "columns: 1, 2", "a"},
+		{"by name", "\ufeff\"id\",at\na,1\n", "columns: id, at", "a"},
+		{"a key that is one", "x,1\n\ufeff,2\n", "columns: 1, 2", "x \ufeff"},
+	} {
+		s := serve(t, says("text/csv", c.body))
+		sink, err := start(t, s.URL).Get(t.Context(), "GET /\nformat: csv\n"+c.query)
+		if err != nil || keys(sink) != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.name, keys(sink), err, c.want)
+		}
+	}
+}
+
+func TestSamplesThatAreNone(t *testing.T) {
+	for values, want := range map[string]string{
+		`[[1, ""]]`:                     `up{} at 1.000: the value "" is no number`,
+		`[[1, "five"]]`:                 `the value "five" is no number`,
+		`[[18451744073709.5, "1"]]`:     "18451744073709.5 is no time of a sample",
+		`[[-1000000000000000.0, "1"]]`:  "is no time of a sample",
+		`[[99999999999999999999, "1"]]`: "is no time of a sample",
+	} {
+		s := serve(t, says("application/json", `{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {"__name__": "up"}, "values": `+values+`}]}}`))
+		_, err := start(t, s.URL).Get(t.Context(), "prometheus: up\nwindow: 2h")
+		gettertest.WantFault(t, err, codes.InvalidArgument, "", want)
+	}
 }

@@ -247,11 +247,13 @@ func (f *fetch) samples(q *promQuery, all []promSeries) error {
 				continue // the same time, seen again
 			}
 			v, err := strconv.ParseFloat(sample.value, 64)
-			if err == nil && math.IsNaN(v) {
+			switch {
+			case err != nil:
+				err = wrongRow("the value %q is no number", cut(sample.value))
+			case math.IsNaN(v):
 				f.out.SkipNull() // 0/0 is no answer
 				continue
-			}
-			if err == nil {
+			default:
 				err = f.sample(q, name, sample, v)
 			}
 			var wrong rowFault

@@ -137,3 +137,10 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+func TestOfTwoSecretsTheLongerGoesFirst(t *testing.T) {
+	hide := RedactEnvironment([]string{"A_TOKEN=abcdef", "B_TOKEN=abcdefghij", "C_TOKEN=xabcdef"})
+	if got, want := hide("abcdefghij xabcdef abcdef"), "[redacted] [redacted] [redacted]"; got != want {
+		t.Errorf("shown is %q, not %q", got, want)
+	}
+}

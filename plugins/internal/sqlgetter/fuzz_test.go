@@ -111,3 +111,19 @@ func naiveBare(query string) (bare string, ok bool) {
 	}
 	return bare, true
 }
+
+func TestSecretsOfADSN(t *testing.T) {
+	for _, tt := range []struct{ name, raw, said, want string }{
+		{"one is the beginning of another", "postgres://u:secret@h/d?token=secretmore", "secretmore and secret", "xxxxx and xxxxx"},
+		{"in quotes, as Go writes it", `postgres://u:a%22b%5Cc@h/d`, `dial "u:a\"b\\c@h"`, `dial "u:xxxxx@h"`},
+		{"escaped", "postgres://u:p%40ss@h/d", "p%40ss p@ss", "xxxxx xxxxx"},
+	} {
+		d, err := testGetter(nil).parse(tt.raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.redact(tt.said); got != tt.want {
+			t.Errorf("%s: %q became %q, not %q", tt.name, tt.said, got, tt.want)
+		}
+	}
+}
