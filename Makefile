@@ -8,10 +8,11 @@ SHELL       := /bin/bash
 GO       ?= go
 FUZZTIME ?= 10s
 REPEAT   ?= 300
-# Arguments for the programs that `make demo`, `make bench` and `make sim` run.
+# Arguments for the programs that the targets of these names run.
 DEMOARGS  ?=
 BENCHARGS ?=
 SIMARGS   ?=
+FUZZARGS  ?=
 
 # A tag v1.2.3 gives 1.2.3, five commits later 1.2.3+5.gHASH: the commits are
 # build metadata, because as a pre-release they would sort before the tag.
@@ -162,10 +163,7 @@ vuln: ## look for known vulnerabilities in what the programs call
 
 .PHONY: fuzz
 fuzz: ## try each fuzz target for FUZZTIME (10s)
-	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' $(GO_DIRS) | while IFS=: read -r file target; do \
-		echo "$${file%/*} $${target#func }"; \
-		$(GO) test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" < /dev/null; \
-	done
+	$(GO) run ./internal/fuzz --for $(FUZZTIME) $(FUZZARGS)
 
 .PHONY: bench
 bench: ## measure, side by side, against the numbers to reach

@@ -19,6 +19,8 @@ const (
 	MaxBytes = 1 << 20
 	MaxRows  = 200_000
 	MaxDays  = 92
+	// MaxKeyBytes bounds the keys of a test together: a long pattern stands for many.
+	MaxKeyBytes = 64 << 20
 )
 
 // Suite is the tests of one file.
@@ -39,6 +41,7 @@ type Test struct {
 	// start is when dwmon first sees the checker, end when the test ends.
 	start, end int64
 	rows       []row
+	keyBytes   int // of all rows
 	firsts     []firstRow
 	source     sourceScript
 	down       []span // dwmon does not run

@@ -44,8 +44,12 @@ func (d *document) rows(t *Test, n *yaml.Node) {
 			continue
 		}
 		d.addRows(t, node, e, i+1)
-		if len(t.rows) > MaxRows {
+		switch {
+		case len(t.rows) > MaxRows:
 			d.r.At(node, fmt.Sprintf("the test has more than %d rows", MaxRows), "widen every, or lower count")
+			return
+		case t.keyBytes > MaxKeyBytes:
+			d.r.At(node, fmt.Sprintf("the keys of the test take more than %d MiB", MaxKeyBytes>>20), "shorten key, widen every, or lower count")
 			return
 		}
 	}
@@ -76,7 +80,8 @@ func (d *document) addRows(t *Test, n *yaml.Node, e rowEntry, nth int) {
 			if r.key = strings.ReplaceAll(e.key, numbered, strconv.Itoa(number)); !e.hasKey {
 				r.key = fmt.Sprintf("row %d-%d", nth, number)
 			}
-			if t.rows = append(t.rows, r); len(t.rows) > MaxRows {
+			t.keyBytes += len(r.key)
+			if t.rows = append(t.rows, r); len(t.rows) > MaxRows || t.keyBytes > MaxKeyBytes {
 				return
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Redacted stands where a secret was.
@@ -54,7 +55,7 @@ func (s *secrets) add(value string) {
 		return
 	}
 	s.values = append(s.values, value)
-	if len(value) < shortest {
+	if isShort(value) {
 		s.short = append(s.short, regexp.MustCompile(`(^|[^\pL\pN])`+regexp.QuoteMeta(value)+`([^\pL\pN]|$)`))
 	}
 	// Keys and certificates have many lines, of which an error may show one.
@@ -64,6 +65,10 @@ func (s *secrets) add(value string) {
 		}
 	}
 }
+
+// isShort says that a value is replaced as a whole word only. Bytes that are no text are
+// no word, and regexp takes none.
+func isShort(value string) bool { return len(value) < shortest && utf8.ValidString(value) }
 
 var (
 	// Passwords in key=value connection texts, in URLs that need not be right,
@@ -125,7 +130,7 @@ func (s *secrets) redact(text string) string {
 func (s *secrets) seal() {
 	var forms []string
 	for _, v := range s.values {
-		if len(v) < shortest {
+		if isShort(v) {
 			continue
 		}
 		forms = append(forms, v, url.QueryEscape(v), url.PathEscape(v), url.UserPassword("", v).String()[1:])

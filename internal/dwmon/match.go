@@ -118,7 +118,7 @@ func ParseMatcher(text string) (Matcher, error) {
 	m := Matcher{Key: strings.TrimSpace(key), Not: not, Value: strings.TrimSpace(value)}
 	if v := m.Value; v != "" && (v[0] == '=' || v[0] == '~') {
 		m.Value = strings.TrimSpace(v[1:])
-		return Matcher{}, fmt.Errorf("the matcher %q: there is only = and !=: write %s%s", text, m, patternHint(v[0]))
+		return Matcher{}, fmt.Errorf("the matcher %q: there is only = and !=: write %s%s", text, Printable(m.String()), patternHint(v[0]))
 	}
 	if err := m.checkKey(); err != nil {
 		return Matcher{}, fmt.Errorf("the matcher %q: %w", text, err)
@@ -151,7 +151,7 @@ func (m Matcher) checkKey() error {
 	}
 	if _, rest, ok := strings.Cut(m.Key, "."); ok && rest != "" {
 		if word, _ := Nearest(m.Key[:len(m.Key)-len(rest)-1], []string{"label"}); word != "" {
-			return fmt.Errorf("there is no %q; did you mean %s%s?", m.Key, matchLabel, rest)
+			return fmt.Errorf("there is no %q; did you mean %s%s?", m.Key, matchLabel, Printable(rest))
 		}
 	}
 	meant, ok := strayKeys[strings.ToLower(m.Key)]
@@ -159,9 +159,9 @@ func (m Matcher) checkKey() error {
 		meant, ok = Nearest(m.Key, []string{matchName, matchOwner, matchSource})
 	}
 	if ok {
-		return fmt.Errorf("there is no %q; did you mean %s? A label is %s%s", m.Key, meant, matchLabel, m.Key)
+		return fmt.Errorf("there is no %q; did you mean %s? A label is %s%s", m.Key, meant, matchLabel, Printable(m.Key))
 	}
-	return fmt.Errorf("there is no %q: name, owner or source; a label is %s%s", m.Key, matchLabel, m.Key)
+	return fmt.Errorf("there is no %q: name, owner or source; a label is %s%s", m.Key, matchLabel, Printable(m.Key))
 }
 
 func (m Matcher) checkValue() error {
@@ -173,7 +173,7 @@ func (m Matcher) checkValue() error {
 	case m.Key != matchName:
 		return nil
 	case strings.HasPrefix(m.Value, "/"):
-		return fmt.Errorf("no name begins with /: write %s", strings.TrimLeft(m.Value, "/"))
+		return fmt.Errorf("no name begins with /: write %s", Printable(strings.TrimLeft(m.Value, "/")))
 	}
 	for _, r := range m.Value {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune(" _-./*?", r) {

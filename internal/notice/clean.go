@@ -1,8 +1,9 @@
 package notice
 
 import (
+	"cmp"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -123,19 +124,19 @@ func fit(head, text, tail string) string {
 	return clip(strings.TrimRight(head+clip(text, max(room, 1))+tail, " "), maxSummary)
 }
 
-// inSource finds the password in a URL.
-var inSource = regexp.MustCompile(`://[^/?#@:]*:([^/?#@]+)@`)
-
-// mask takes the password of the checker's source out of a text.
+// mask takes the passwords of the checker's source out of a text.
 func (d *Data) mask(text string) string {
 	if d.Checker == nil || text == "" {
 		return text
 	}
 	const shortest = 4 // a user named db must not blot out every text about databases
 	text = strings.ReplaceAll(text, d.Checker.Source, d.Checker.ShownSource())
-	for _, m := range inSource.FindAllStringSubmatch(d.Checker.Source, -1) {
-		if len(m[1]) >= shortest {
-			text = strings.ReplaceAll(text, m[1], "…")
+	secrets := d.Checker.SourceSecrets()
+	// One may be a part of another: the longest goes first.
+	slices.SortStableFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, secret := range secrets {
+		if len(secret) >= shortest {
+			text = strings.ReplaceAll(text, secret, "…")
 		}
 	}
 	return text

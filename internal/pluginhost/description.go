@@ -214,6 +214,23 @@ type schemaNode struct {
 	Pattern              string                 `json:"pattern"`
 	Minimum              *float64               `json:"minimum"`
 	Enum                 []json.RawMessage      `json:"enum"`
+
+	// ofOthers is AdditionalProperties, once others has read it.
+	ofOthers  *schemaNode
+	othersSet bool
+}
+
+// others is the schema of the members that are not among the properties; nil where there
+// is none.
+func (n *schemaNode) others() *schemaNode {
+	if !n.othersSet {
+		n.othersSet = true
+		var of schemaNode
+		if len(n.AdditionalProperties) > 0 && json.Unmarshal(n.AdditionalProperties, &of) == nil {
+			n.ofOthers = &of
+		}
+	}
+	return n.ofOthers
 }
 
 // schemaType is one type, or a list of them.
@@ -232,7 +249,7 @@ func (t *schemaType) UnmarshalJSON(raw []byte) error {
 // own line. A schema that cannot be read has none: it is shown as it stands.
 func readSettings(schema []byte) []Setting {
 	var root schemaNode
-	if json.Unmarshal(schema, &root) != nil {
+	if len(schema) > maxSchemaBytes || json.Unmarshal(schema, &root) != nil {
 		return nil
 	}
 	var out []Setting
@@ -240,8 +257,14 @@ func readSettings(schema []byte) []Setting {
 	return out
 }
 
-// maxSchemaDepth bounds a schema that is nested without end.
-const maxSchemaDepth = 8
+// Bounds of what is read of a schema. One that is nested without end, or in which a
+// long name stands before many others, would cost more than its length.
+const (
+	maxSchemaBytes  = 1 << 20
+	maxSchemaDepth  = 8
+	maxSettings     = 1000
+	maxSettingBytes = 200 // of a dotted name
+)
 
 func (n *schemaNode) settings(prefix string, depth int, out *[]Setting) {
 	if depth == maxSchemaDepth {
@@ -249,8 +272,11 @@ func (n *schemaNode) settings(prefix string, depth int, out *[]Setting) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.Properties)) {
 		p := n.Properties[name]
-		if p == nil {
+		if p == nil || len(prefix)+len(name) > maxSettingBytes {
 			continue
+		}
+		if len(*out) == maxSettings {
+			return
 		}
 		*out = append(*out, Setting{
 			Name: prefix + name, Type: p.kind(0), Required: slices.Contains(n.Required, name), Secret: p.WriteOnly,
@@ -291,8 +317,7 @@ func (n *schemaNode) kind(depth int) string {
 	case "array":
 		return "list of " + n.Items.kind(depth+1)
 	case "object":
-		var of schemaNode
-		if len(n.Properties) == 0 && len(n.AdditionalProperties) > 0 && json.Unmarshal(n.AdditionalProperties, &of) == nil {
+		if of := n.others(); of != nil && len(n.Properties) == 0 {
 			return "map to " + of.kind(depth+1)
 		}
 		return "object"

@@ -61,9 +61,14 @@ func (l *lineLog) readStdout(r io.Reader) { readLines(r, l.redact, l.stray) }
 func (l *lineLog) stray(text []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.allowed() {
-		l.log.Warn(cutText(l.redact(clean(text)), maxLine), "stream", "stdout")
+	if !l.allowed() {
+		return
 	}
+	shown := l.redact(clean(text))
+	if len(text) > maxLine+len(cutMark) {
+		shown = cutLine(shown)
+	}
+	l.log.Warn(cutText(shown, maxLine), "stream", "stdout")
 }
 
 // pieces puts lines together that come in pieces: go-plugin cuts a stream anywhere, also
@@ -115,6 +120,15 @@ func (p *pieces) flush() {
 // where a line is cut.
 const longestSecret = 4 << 10
 
+// cutMark stands where a line was cut.
+const cutMark = " … (cut)"
+
+// cutLine is what is shown of the beginning of a line, from which secrets were taken:
+// its end may be half of one, which nobody would find, wherever it has come to lie.
+func cutLine(text string) string {
+	return strings.ToValidUTF8(text[:min(max(len(text)-longestSecret, 0), maxLine)], "") + cutMark
+}
+
 // readLines calls f for each line without its end. Longer ones are cut, with a
 // mark, once secrets are out of them.
 func readLines(r io.Reader, redact func(string) string, f func([]byte)) {
@@ -126,8 +140,7 @@ func readLines(r io.Reader, redact func(string) string, f func([]byte)) {
 		switch {
 		case cut: // the rest of a line that was too long
 		case long:
-			text := redact(string(line))
-			f([]byte(strings.ToValidUTF8(text[:min(len(text), maxLine)], "") + " … (cut)"))
+			f([]byte(cutLine(redact(string(line)))))
 		case len(line) > 0:
 			f(bytes.TrimRight(line, "\r\n"))
 		}
@@ -155,7 +168,7 @@ func (l *lineLog) line(text []byte) {
 	}
 	rec := slog.NewRecord(e.time, e.level, l.redact(e.msg), 0)
 	for _, a := range e.attrs {
-		rec.AddAttrs(slog.String(a.Key, l.redact(a.Value.String())))
+		rec.AddAttrs(slog.String(l.redact(a.Key), l.redact(a.Value.String())))
 	}
 	_ = l.log.Handler().Handle(context.Background(), rec)
 }

@@ -45,7 +45,7 @@ func (g *purger) IdentifyOld(ctx context.Context, req dwmon.PurgeRequest) (dwmon
 		cut = dwmon.Cutoff{
 			Set:       resp.DeleteOlderThanEpoch != nil,
 			OlderThan: resp.GetDeleteOlderThanEpoch(),
-			Reason:    p.child.logs.redact(resp.GetReason()),
+			Reason:    p.child.logs.shown(resp.GetReason()),
 		}
 		return nil
 	})

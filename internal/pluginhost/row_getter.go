@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	pluginv1 "github.com/dwmon/dwmon/proto/dwmon/plugin/v1"
@@ -182,6 +183,9 @@ func (f *fetch) finish(p *process, stream grpc.ClientStream, fr *frame) error {
 	s := fr.summary
 	if s.GetRowsSent() != uint64(f.rows) {
 		return f.broken(p, fmt.Sprintf("its summary speaks of %d rows, but %d came", s.GetRowsSent(), f.rows))
+	}
+	if s.GetSkippedNull() > math.MaxInt64 {
+		return f.broken(p, fmt.Sprintf("its summary speaks of %d rows without a time", s.GetSkippedNull()))
 	}
 	switch err := stream.RecvMsg(fr); {
 	case err == nil:

@@ -53,39 +53,63 @@ func secretVariables(env []string, declared []*pluginv1.EnvVar) (values []string
 	return values
 }
 
-// secretSettings are the values of settings that the plugin's schema calls secret.
+// secretSettings are the values of settings that the plugin's schema calls secret. Of a
+// schema that is too long to be read, all are.
 func secretSettings(schema, settings []byte) (values []string) {
 	var given any
 	if json.Unmarshal(settings, &given) != nil {
 		return nil
 	}
-	for _, s := range readSettings(schema) {
-		if s.Secret {
-			values = append(values, textsAt(given, strings.Split(s.Name, "."))...)
-		}
+	if len(schema) > maxSchemaBytes {
+		return texts(given)
 	}
-	return values
+	var root schemaNode
+	if json.Unmarshal(schema, &root) != nil {
+		return nil
+	}
+	return root.secrets(given, 0)
 }
 
-// textsAt are all texts below a dotted name.
-func textsAt(value any, path []string) (all []string) {
+// secrets are the texts of a value that the schema calls secret, those within lists and
+// maps too.
+func (n *schemaNode) secrets(value any, depth int) (found []string) {
+	switch {
+	case n == nil || depth > maxSchemaDepth:
+		return nil
+	case n.WriteOnly:
+		return texts(value)
+	}
 	switch v := value.(type) {
 	case map[string]any:
+		others := n.others()
 		for name, member := range v {
-			if len(path) == 0 {
-				all = append(all, textsAt(member, nil)...)
-			} else if name == path[0] {
-				all = append(all, textsAt(member, path[1:])...)
+			of, ok := n.Properties[name]
+			if !ok {
+				of = others
 			}
+			found = append(found, of.secrets(member, depth+1)...)
 		}
 	case []any:
 		for _, member := range v {
-			all = append(all, textsAt(member, path)...)
+			found = append(found, n.Items.secrets(member, depth+1)...)
+		}
+	}
+	return found
+}
+
+// texts are all texts within a value.
+func texts(value any) (all []string) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, member := range v {
+			all = append(all, texts(member)...)
+		}
+	case []any:
+		for _, member := range v {
+			all = append(all, texts(member)...)
 		}
 	case string:
-		if len(path) == 0 {
-			all = append(all, v)
-		}
+		all = append(all, v)
 	}
 	return all
 }

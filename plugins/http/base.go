@@ -102,7 +102,7 @@ type credentials struct {
 	headers http.Header
 	params  map[string]string
 	// secrets removes them from texts.
-	secrets *strings.Replacer
+	secrets *redaction
 }
 
 // credentials gathers what the base is sent. own says that the base comes from the
@@ -161,9 +161,14 @@ const (
 	shortestSecret = 3
 )
 
-// redactor removes secrets in each form in which a server or a library may repeat
+// redaction removes secrets in each form in which a server or a library may repeat
 // them: as they are, escaped for a URL, as text of JSON.
-func redactor(secrets []string) *strings.Replacer {
+type redaction struct {
+	whole *strings.Replacer
+	forms []string // the longest first
+}
+
+func redactor(secrets []string) *redaction {
 	var forms []string
 	for _, s := range secrets {
 		quoted, _ := json.Marshal(s)
@@ -176,11 +181,46 @@ func redactor(secrets []string) *strings.Replacer {
 	}
 	// A secret may be a part of another; the longer one goes first.
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	forms = slices.Compact(forms)
 	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range slices.Compact(forms) {
+	for _, form := range forms {
 		pairs = append(pairs, form, hidden)
 	}
-	return strings.NewReplacer(pairs...)
+	return &redaction{strings.NewReplacer(pairs...), forms}
+}
+
+// cutEnds is where a text that was cut may end, by us or by a library: at its mark, or
+// where all ends.
+var cutEnds = regexp.MustCompile(`…| ?\.\.\.|$`)
+
+// Replace takes secrets out of a text, and the beginnings of such as were cut before they
+// came here.
+func (r *redaction) Replace(text string) string {
+	text = r.whole.Replace(text)
+	var b strings.Builder
+	from := 0
+	for _, end := range cutEnds.FindAllStringIndex(text, -1) {
+		begin := end[0] - r.begun(text[from:end[0]])
+		b.WriteString(text[from:begin])
+		if begin < end[0] {
+			b.WriteString(hidden)
+		}
+		b.WriteString(text[end[0]:end[1]])
+		from = end[1]
+	}
+	return b.String() + text[from:]
+}
+
+// begun is how many bytes at the end of a text are the beginning of a secret.
+func (r *redaction) begun(text string) (n int) {
+	for _, form := range r.forms {
+		for at := min(len(form), len(text)); at >= shortestSecret && at > n; at-- {
+			if strings.HasSuffix(text, form[:at]) {
+				n = at
+			}
+		}
+	}
+	return n
 }
 
 // allowed says that requests without credentials may go to u.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -22,7 +23,7 @@ func (f *fetch) readCSV(ctx context.Context, r *request, resp *response, page *r
 		return err
 	}
 	resp.body.page = f.settings.MaxTotalBytes
-	budget := &recordBudget{from: resp.body, most: f.settings.MaxBytes}
+	budget := &recordBudget{from: withoutBOM(resp.body), most: f.settings.MaxBytes}
 	in := csv.NewReader(budget)
 	in.Comma, in.ReuseRecord = r.csv.delimiter, true
 	t := &csvTable{batch: f.batch(r, page, about)}
@@ -43,6 +44,17 @@ func (f *fetch) readCSV(ctx context.Context, r *request, resp *response, page *r
 		return pluginsdk.CheckerError(f.named(errors.New("the answer is empty: not even a line of column names came")))
 	}
 	return t.flush(ctx)
+}
+
+// withoutBOM leaves a byte order mark out: it would be a part of the first field, and a
+// quote behind it would not be the field's first character.
+func withoutBOM(r io.Reader) io.Reader {
+	b := bufio.NewReader(r)
+	const mark = "\ufeff"
+	if begin, _ := b.Peek(len(mark)); string(begin) == mark {
+		_, _ = b.Discard(len(mark))
+	}
+	return b // an error of Peek comes again
 }
 
 // recordBudget bounds what one record takes: a quote that is never closed would
@@ -90,7 +102,6 @@ func (t *csvTable) record(ctx context.Context, n int, record []string) error {
 	if !t.begun {
 		t.begun = true
 		t.names = slices.Clone(record)
-		t.names[0] = strings.TrimPrefix(t.names[0], "\ufeff")
 		header, err := t.find()
 		if err != nil {
 			return pluginsdk.CheckerError(t.named(err))

@@ -114,7 +114,7 @@ func TestWhatAFormMeans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fetch{getter: &getter{}, base: mustBase(t, "https://h/p"), credentials: &credentials{secrets: strings.NewReplacer()}}
+	f := &fetch{getter: &getter{}, base: mustBase(t, "https://h/p"), credentials: &credentials{secrets: redactor(nil)}}
 	f.env.extra = map[string]any{"n": "ü\""}
 	f.begin(r, time.Unix(1_700_000_000, 0))
 	c, err := f.call(r)

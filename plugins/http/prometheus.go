@@ -151,8 +151,8 @@ func (s *promSample) UnmarshalJSON(raw []byte) error {
 	}
 	whole, fraction, _ := bytes.Cut(pair[0], []byte("."))
 	ms, err := strconv.ParseInt(string(whole)+(string(fraction) + "000")[:3], 10, 64)
-	if err != nil {
-		return fmt.Errorf("%s is no time of a sample", pair[0])
+	if err != nil || max(ms, -ms) >= tooManySeconds*1000 {
+		return fmt.Errorf("%s is no time of a sample", cut(string(pair[0])))
 	}
 	s.ms = ms
 	return json.Unmarshal(pair[1], &s.value)
@@ -247,11 +247,13 @@ func (f *fetch) samples(q *promQuery, all []promSeries) error {
 				continue // the same time, seen again
 			}
 			v, err := strconv.ParseFloat(sample.value, 64)
-			if err == nil && math.IsNaN(v) {
+			switch {
+			case err != nil:
+				err = wrongRow("the value %q is no number", cut(sample.value))
+			case math.IsNaN(v):
 				f.out.SkipNull() // 0/0 is no answer
 				continue
-			}
-			if err == nil {
+			default:
 				err = f.sample(q, name, sample, v)
 			}
 			var wrong rowFault

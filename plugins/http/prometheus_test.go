@@ -196,7 +196,7 @@ func TestRises(t *testing.T) {
 			samples = append(samples, promSample{ms: samples[0].ms + int64(i+1)*15_000, value: fmt.Sprint(total)})
 		}
 		sink := &gettertest.Sink{}
-		f := &fetch{out: sink, credentials: &credentials{secrets: strings.NewReplacer()}}
+		f := &fetch{out: sink, credentials: &credentials{secrets: redactor(nil)}}
 		if err := f.rises("x{}", samples); err != nil {
 			t.Fatal(err)
 		}

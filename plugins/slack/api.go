@@ -61,7 +61,7 @@ func (h *handler) call(ctx context.Context, method string, arguments any, own bo
 		return nil, pluginsdk.Retryable(fmt.Errorf("Slack at %s: %s: the answer is no JSON; is this Slack's API?", provider.Where(u), method), 0)
 	}
 	if !a.OK {
-		return nil, h.fault(fmt.Errorf("Slack at %s: %s: %s", provider.Where(u), method, h.client.Redact(provider.Cut(provider.OneLine(a.Error), 100))), &a, got.Header, own)
+		return nil, h.fault(fmt.Errorf("Slack at %s: %s: %s", provider.Where(u), method, provider.Cut(h.client.Redact(provider.OneLine(a.Error)), 100)), &a, got.Header, own)
 	}
 	return &a, nil
 }

@@ -13,6 +13,9 @@ import (
 const (
 	// longestWord is where a line of a worker's own output is cut.
 	longestWord = 16 << 10
+	// longestSecret is up to how many bytes a secret is found that lies across the
+	// place where a line is cut.
+	longestSecret = 4 << 10
 	// keptWords is how many of the last lines are kept for the report of a crash.
 	keptWords = 30
 )
@@ -29,17 +32,18 @@ type output struct {
 // read logs every line until the end. It never stops reading before that: the
 // worker would hang on its next line.
 func (o *output) read(r io.ReadCloser) {
-	in := bufio.NewReaderSize(r, longestWord)
+	in := bufio.NewReaderSize(r, longestWord+longestSecret)
 	cut := false
 	for {
 		line, err := in.ReadSlice('\n')
 		long := errors.Is(err, bufio.ErrBufferFull)
 		if text := strings.TrimRight(string(line), "\r\n"); text != "" && !cut {
-			if long {
-				text += " … (cut)"
-			}
 			if o.redact != nil {
 				text = o.redact(text)
+			}
+			if long {
+				// The end may be half of a secret, wherever it has come to lie.
+				text = strings.ToValidUTF8(text[:min(max(len(text)-longestSecret, 0), longestWord)], "") + " … (cut)"
 			}
 			o.line(text)
 		}

@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -19,12 +21,18 @@ const shortestSecret = 4
 // (NAME=value) whose names say that they are secret. What a program prints, and its
 // errors, may hold them: the host does not know what it only passes on.
 func RedactEnvironment(environ []string) func(string) string {
-	var pairs []string
+	var values []string
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
 		if len(value) >= shortestSecret && secretName.MatchString(name) {
-			pairs = append(pairs, value, Redacted)
+			values = append(values, value)
 		}
+	}
+	// One may be the beginning of another: the longest goes first.
+	slices.SortStableFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	pairs := make([]string, 0, 2*len(values))
+	for _, value := range values {
+		pairs = append(pairs, value, Redacted)
 	}
 	return strings.NewReplacer(pairs...).Replace
 }

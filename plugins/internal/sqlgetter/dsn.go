@@ -1,11 +1,13 @@
 package sqlgetter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,14 +109,21 @@ func secretsOf(u *dburl.URL) *strings.Replacer {
 			found = append(found, values...)
 		}
 	}
-	var pairs []string
+	var forms []string
 	for _, s := range found {
 		userinfo := strings.TrimPrefix(url.UserPassword("", s).String(), ":")
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), userinfo} {
+		quoted := strconv.Quote(s)
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), userinfo, quoted[1 : len(quoted)-1]} {
 			if len(form) >= shortestSecret {
-				pairs = append(pairs, form, hidden)
+				forms = append(forms, form)
 			}
 		}
+	}
+	// One may be the beginning of another: the longest goes first.
+	slices.SortStableFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, form := range forms {
+		pairs = append(pairs, form, hidden)
 	}
 	return strings.NewReplacer(pairs...)
 }
