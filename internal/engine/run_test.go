@@ -239,12 +239,13 @@ func TestAReloadDuringAPassIsTriedWhenItHasEnded(t *testing.T) {
 		e.SetJobs(append(jobs([]string{"a"}, nothing(8*time.Second), "slow"), quick...))
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
+		time.Sleep(15 * time.Second) // no slot begins meanwhile
 		began := time.Now()
 		go func() { e.Run(ctx); close(done) }()
 		time.Sleep(3 * time.Second) // the pass made at the start runs until the eighth second
 		changed := jobs([]string{"a"}, nothing(0), "quick")
 		e.SetJobs(append(changed, quick...))
-		time.Sleep(40 * time.Second)
+		time.Sleep(30 * time.Second)
 		a := log.of("a")
 		if len(a) != 2 || a[1].Checker != changed[0].Checker {
 			t.Fatalf("%d passes of the changed checker, want 2, the second of the new job", len(a))
