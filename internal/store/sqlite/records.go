@@ -22,12 +22,14 @@ func loadRecords(c *conn) ([]dwmon.CheckerRecord, error) {
 	return records, loadLastFetches(c, records, at)
 }
 
+const selectProgresses = `SELECT ` + progressColumns + `, c.name, r.file, r.owner, r.source, r.labels
+	FROM checkers c LEFT JOIN revisions r ON r.id = c.revision_id ORDER BY c.name`
+
 // loadProgresses reads the checkers with their texts in use, and gives where in the
 // list each id is.
 func loadProgresses(c *conn) (records []dwmon.CheckerRecord, at map[int64]int, err error) {
 	at = map[int64]int{}
-	for r, err := range c.query(`SELECT ` + progressColumns + `, c.name, r.file, r.owner, r.source, r.labels
-		FROM checkers c LEFT JOIN revisions r ON r.id = c.revision_id ORDER BY c.name`) {
+	for r, err := range c.query(selectProgresses) {
 		if err != nil {
 			return nil, nil, err
 		}
@@ -51,7 +53,7 @@ func readLabels(r row, column int) (labels map[string]string, err error) {
 	return labels, json.Unmarshal(r.blob(column), &labels)
 }
 
-// The statuses are looked up with l.last_status, not for lines that were never judged.
+// Lines that were never judged have no last result, whatever else is stored of them.
 const selectLastResults = `SELECT ` + lineColumns + `, ` + verdictColumns + `, l.checker_id, l.identity, v.minute IS NOT NULL, r.time_zone, r.source, r.owner, r.labels
 	FROM lines l
 	LEFT JOIN verdicts v ON v.checker_id = l.checker_id AND v.minute = l.last_minute AND v.line_id = l.id AND v.grp = x'' AND l.last_status <> 0
@@ -101,10 +103,12 @@ func readLastResult(c *conn, zones *rebuild, rec *dwmon.CheckerRecord, line *dwm
 	return &result, correct(c, rec.Progress.ID, line.ID, &result)
 }
 
+const selectLastFetches = `SELECT ` + fetchColumns + `, c.id FROM checkers c CROSS JOIN fetches f
+	ON f.id = (SELECT g.id FROM fetches g WHERE g.checker_id = c.id ORDER BY g.slot DESC, g.id DESC LIMIT 1)`
+
 // loadLastFetches reads the last fetch of each checker that had any.
 func loadLastFetches(c *conn, records []dwmon.CheckerRecord, at map[int64]int) error {
-	for r, err := range c.query(`SELECT ` + fetchColumns + `, c.id FROM checkers c CROSS JOIN fetches f
-		ON f.id = (SELECT g.id FROM fetches g WHERE g.checker_id = c.id ORDER BY g.slot DESC, g.id DESC LIMIT 1)`) {
+	for r, err := range c.query(selectLastFetches) {
 		if err != nil {
 			return err
 		}
@@ -119,6 +123,12 @@ func loadLastFetches(c *conn, records []dwmon.CheckerRecord, at map[int64]int) e
 // zoneShiftFetches is how many of a checker's last fetches are looked at for a zone.
 const zoneShiftFetches = 5
 
+// The planner is not to see what else is asked of a fetch: it would rather read all
+// fetches there are into an index of its own than look up five.
+const selectZoneFetches = `SELECT c.name, f.started, f.newest, f.fresh FROM checkers c CROSS JOIN fetches f ON f.id IN (
+		SELECT g.id FROM fetches g WHERE g.checker_id = c.id ORDER BY g.slot DESC, g.id DESC LIMIT ?)
+	WHERE +f.ok = 1 AND +f.fresh > 0 AND +f.newest IS NOT NULL ORDER BY c.name`
+
 // ZoneShifts gives by how much the timestamps of checkers seem to be of another time
 // zone (dwmon.ZoneShift), by name: of those of which they do.
 func (db *DB) ZoneShifts(ctx context.Context) (shifts map[string]time.Duration, err error) {
@@ -132,9 +142,7 @@ func (db *DB) ZoneShifts(ctx context.Context) (shifts map[string]time.Duration, 
 			}
 			fetches = fetches[:0]
 		}
-		for r, err := range c.query(`SELECT c.name, f.started, f.newest, f.fresh FROM checkers c CROSS JOIN fetches f ON f.id IN (
-				SELECT g.id FROM fetches g WHERE g.checker_id = c.id ORDER BY g.slot DESC, g.id DESC LIMIT ?)
-			WHERE f.ok = 1 AND f.fresh > 0 AND f.newest IS NOT NULL ORDER BY c.name`, zoneShiftFetches) {
+		for r, err := range c.query(selectZoneFetches, zoneShiftFetches) {
 			if err != nil {
 				return err
 			}
