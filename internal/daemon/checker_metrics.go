@@ -159,13 +159,16 @@ func perChecker(name, help string, value func(*checkerFigures) float64) checkerF
 }
 
 var checkerFamilies = []checkerFamily{
-	{"dwmon_checker_settled_timestamp_seconds", "The minute through which the checker's walk has settled.", dto.MetricType_GAUGE,
+	{
+		"dwmon_checker_settled_timestamp_seconds", "The minute through which the checker's walk has settled.", dto.MetricType_GAUGE,
 		func(f *checkerFigures, checker, _ *dto.LabelPair, add func(float64, ...*dto.LabelPair)) {
 			if f.settled != nil {
 				add(float64(*f.settled), checker)
 			}
-		}},
-	{"dwmon_checker_state", "1 for the state that the checker is in after its last pass.", dto.MetricType_GAUGE,
+		},
+	},
+	{
+		"dwmon_checker_state", "1 for the state that the checker is in after its last pass.", dto.MetricType_GAUGE,
 		func(f *checkerFigures, checker, _ *dto.LabelPair, add func(float64, ...*dto.LabelPair)) {
 			for _, s := range shownStatuses {
 				switch f.state {
@@ -176,21 +179,25 @@ var checkerFamilies = []checkerFamily{
 					add(0, checker, stateLabels[s])
 				}
 			}
-		}},
-	{"dwmon_checks_total", "Checks judged, by status.", dto.MetricType_COUNTER,
+		},
+	},
+	{
+		"dwmon_checks_total", "Checks judged, by status.", dto.MetricType_COUNTER,
 		func(f *checkerFigures, checker, _ *dto.LabelPair, add func(float64, ...*dto.LabelPair)) {
 			for _, s := range shownStatuses {
 				if n := f.checks[s]; n > 0 {
 					add(n, checker, checkLabels[s])
 				}
 			}
-		}},
+		},
+	},
 	perFetch("dwmon_fetch_duration_seconds", "How long the last fetch took.", dto.MetricType_GAUGE, func(f *checkerFigures) float64 { return f.lastFetch }),
 	perFetch("dwmon_fetch_duration_seconds_total", "Time spent in fetches.", dto.MetricType_COUNTER, func(f *checkerFigures) float64 { return f.fetchTime }),
 	perFetch("dwmon_fetch_new_rows_total", "Rows whose key was new.", dto.MetricType_COUNTER, func(f *checkerFigures) float64 { return f.fresh }),
 	perFetch("dwmon_fetch_rows_total", "Rows that fetches brought.", dto.MetricType_COUNTER, func(f *checkerFigures) float64 { return f.rows }),
 	perFetch("dwmon_fetch_skipped_rows_total", "Rows without a timestamp, or one far in the future.", dto.MetricType_COUNTER, func(f *checkerFigures) float64 { return f.skipped }),
-	{"dwmon_fetches_total", "Fetches, by outcome: ok or failed.", dto.MetricType_COUNTER,
+	{
+		"dwmon_fetches_total", "Fetches, by outcome: ok or failed.", dto.MetricType_COUNTER,
 		func(f *checkerFigures, checker, source *dto.LabelPair, add func(float64, ...*dto.LabelPair)) {
 			if f.failed > 0 {
 				add(f.failed, checker, outcomeFailed, source)
@@ -198,7 +205,8 @@ var checkerFamilies = []checkerFamily{
 			if f.ok > 0 {
 				add(f.ok, checker, outcomeOK, source)
 			}
-		}},
+		},
+	},
 	perChecker("dwmon_gap_minutes_total", "Eligible minutes that were never judged.", func(f *checkerFigures) float64 { return f.gaps }),
 	perChecker("dwmon_purged_rows_total", "Rows purged.", func(f *checkerFigures) float64 { return f.purged }),
 }
