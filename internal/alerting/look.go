@@ -69,6 +69,8 @@ type looker struct {
 	// down says until when sources were down, microseconds since the epoch: forever
 	// for those that still are.
 	down map[string]int64
+	// bySource are the checkers of each source, once somebody has asked for those of one.
+	bySource map[string][]Subject
 
 	actions  []action
 	finished []int64
@@ -204,13 +206,14 @@ func (l *looker) routes(i *dwmon.IncidentState) (routes []dwmon.Route) {
 }
 
 // members are the checkers of a source.
-func (l *looker) members(source string) (members []Subject) {
-	for _, s := range l.world.Subjects {
-		if s.Source == source {
-			members = append(members, s)
+func (l *looker) members(source string) []Subject {
+	if l.bySource == nil {
+		l.bySource = map[string][]Subject{}
+		for _, s := range l.world.Subjects {
+			l.bySource[s.Source] = append(l.bySource[s.Source], s)
 		}
 	}
-	return members
+	return l.bySource[source]
 }
 
 // behind says that the incident's checker is still being caught up.

@@ -110,12 +110,19 @@ func (n *Notifier) Step(ctx context.Context, look Look) (next time.Time, err err
 	n.mu.Lock()
 	world := n.world
 	n.mu.Unlock()
-	if err := n.detect(ctx, &world, look); err != nil {
+	situation, err := n.detect(ctx, &world, look)
+	if err != nil {
 		return next, err
 	}
 	told := false
 	for tries := 0; ; {
-		tellings, at, err := n.due(ctx, &world, look)
+		if situation == nil { // what was read has changed since
+			if situation, err = n.situation(ctx); err != nil {
+				return next, err
+			}
+		}
+		tellings, at, err := n.due(ctx, &world, look, situation)
+		situation = nil
 		if err != nil {
 			return next, err
 		}
@@ -138,46 +145,52 @@ func (n *Notifier) Step(ctx context.Context, look Look) (next time.Time, err err
 	}
 }
 
-// detect opens and closes the incidents that no verdict decides about.
-func (n *Notifier) detect(ctx context.Context, world *World, look Look) error {
-	states, err := n.opts.Store.FetchStates(ctx)
-	if err != nil {
-		return fmt.Errorf("look at the fetches: %w", err)
-	}
+func (n *Notifier) situation(ctx context.Context) (*dwmon.Situation, error) {
 	s, err := n.opts.Store.Situation(ctx)
 	if err != nil {
-		return fmt.Errorf("look at the incidents: %w", err)
+		return nil, fmt.Errorf("look at the incidents: %w", err)
+	}
+	return &s, nil
+}
+
+// detect opens and closes the incidents that no verdict decides about. It gives the
+// situation that it has read for that, nil where it has changed it: with thousands of
+// incidents that last, reading them is most of a look.
+func (n *Notifier) detect(ctx context.Context, world *World, look Look) (*dwmon.Situation, error) {
+	states, err := n.opts.Store.FetchStates(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at the fetches: %w", err)
+	}
+	s, err := n.situation(ctx)
+	if err != nil {
+		return nil, err
 	}
 	d := detector{world: world, now: look.Now.UnixMicro(), states: states, open: s.Incidents, revived: n.revived, watching: look.Watching}
 	c := d.detect()
 	if c.empty() {
-		return nil
+		return s, nil
 	}
 	for k := range c.opens {
 		c.opens[k].Cause = n.opts.Redact(c.opens[k].Cause)
 	}
 	if err := n.opts.Store.ChangeIncidents(ctx, c.opens, c.closings); err != nil {
-		return fmt.Errorf("open and close incidents: %w", err)
+		return nil, fmt.Errorf("open and close incidents: %w", err)
 	}
 	for _, i := range c.opens {
 		n.opts.Log.Warn("an incident begins", "subject", string(i.Subject), "checker", i.Checker, "source", i.Source, "cause", i.Cause)
 	}
-	return nil
+	return nil, nil
 }
 
 // due finds what is to be told now.
-func (n *Notifier) due(ctx context.Context, world *World, look Look) (*dwmon.Tellings, int64, error) {
-	s, err := n.opts.Store.Situation(ctx)
-	if err != nil {
-		return nil, 0, fmt.Errorf("look at the incidents: %w", err)
-	}
+func (n *Notifier) due(ctx context.Context, world *World, look Look, s *dwmon.Situation) (*dwmon.Tellings, int64, error) {
 	silences, err := n.opts.Store.SilencesOf(ctx, look.Now.UnixMicro())
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the silences: %w", err)
 	}
-	l := looker{world: world, situation: &s, silences: silences, now: look.Now.UnixMicro()}
+	l := looker{world: world, situation: s, silences: silences, now: look.Now.UnixMicro()}
 	l.look()
-	w := writer{Notifier: n, ctx: ctx, looker: &l, hurry: look.Hurry}
+	w := writer{Notifier: n, ctx: ctx, looker: &l, hurry: look.Hurry, waiting: map[int64]bool{}}
 	w.told.Finished = l.finished
 	if err := w.write(); err != nil {
 		return nil, 0, err

@@ -19,6 +19,8 @@ type writer struct {
 	looker *looker
 	hurry  bool
 	told   dwmon.Tellings
+	// waiting are the incidents of which something waits for company.
+	waiting map[int64]bool
 }
 
 func (w *writer) write() error {
@@ -36,6 +38,8 @@ func (w *writer) write() error {
 			return err
 		}
 	}
+	// An incident is not finished with while something of it is not told yet.
+	w.told.Finished = slices.DeleteFunc(w.told.Finished, func(id int64) bool { return w.waiting[id] })
 	return w.corrections()
 }
 
@@ -80,7 +84,7 @@ func (w *writer) group(actions []action) error {
 	if due := first + handler.Group.Wait.Microseconds(); due > w.looker.now && !w.hurry {
 		w.looker.wake(due)
 		for i := range actions {
-			w.waits(actions[i].incident.ID)
+			w.waiting[actions[i].incident.ID] = true
 		}
 		return nil
 	}
@@ -101,11 +105,6 @@ func (w *writer) group(actions []action) error {
 	// the same checker may come in company.
 	w.told.Deliveries = append(w.told.Deliveries, d)
 	return nil
-}
-
-// waits keeps an incident from being finished with: something of it is not told yet.
-func (w *writer) waits(incident int64) {
-	w.told.Finished = slices.DeleteFunc(w.told.Finished, func(id int64) bool { return id == incident })
 }
 
 // minute is the last minute that a notice about a line's incident speaks of.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // dear to make.
 type bench struct {
 	quick    bool
+	scale    bool // large databases are as large as they are said to be, not a tenth
 	dir      string
 	progress io.Writer // nil where nobody looks
 	began    time.Time
@@ -24,6 +26,8 @@ type bench struct {
 	histories map[historyKey]*history
 	year      *year
 	trials    []trial
+	fleet     *fleet
+	past      *past
 	undo      []func()
 }
 
@@ -31,6 +35,9 @@ func newBench(parent string, quick bool, stderr io.Writer) (*bench, error) {
 	dir, err := os.MkdirTemp(parent, "dwmon-bench")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the databases: %w; --dir names a folder that is there and can be written", err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil { // programs are run in folders of their own
+		return nil, err
 	}
 	b := &bench{quick: quick, dir: dir, began: time.Now(), histories: map[historyKey]*history{}}
 	if f, is := stderr.(*os.File); is {

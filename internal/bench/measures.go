@@ -29,4 +29,27 @@ var measures = []measure{
 	{row: 17, what: "suggest on a year, 10,000 rows a day", reach: []reach{atMost(10, " s")}, measure: suggestOnAYear},
 	{row: 18, what: "suggest: false alarms a week in later weeks, for 1", parts: shapeNames(), reach: []reach{atMost(2, "")}, measure: falseAlarmsOfSuggest},
 	{row: 19, what: "suggest: outages found, an hour at 40 %", parts: shapeNames(), reach: []reach{atLeast(100*proof.Findable, " %")}, measure: outagesFoundBySuggest},
+	{row: 20, what: "10,000 checkers: start until all are loaded, CPU", parts: []string{"new", "again"}, reach: []reach{atMost(3, " s")}, measure: startOfFleet},
+	{row: 21, what: "10,000 checkers: one file changes, CPU", reach: []reach{atMost(200, " ms")}, measure: reloadOfFleet},
+	{
+		row: 22, what: "10,000 checkers: the last is told after the minute", parts: []string{"500 due", "all due"},
+		reach: []reach{atMost(15, " s"), atMost(60, " s")}, measure: minuteOfFleet,
+	},
+	{row: 23, what: "10,000 checkers, 500 due a minute: CPU of a core", reach: []reach{atMost(6, " %")}, measure: loadOfFleet},
+	{row: 24, what: "10,000 checkers: memory", reach: []reach{atMost(256, " MiB")}, measure: memoryOfFleet},
+	{row: 25, what: "10,000 checkers: CPU of a look", parts: []string{"status", "metrics"}, reach: []reach{atMost(1.5, " s"), atMost(0.5, " s")}, measure: looksAtFleet},
+	{
+		row: 26, what: "100M rows (10M without -scale) over 100k", parts: []string{"pass", "first batch", "count"},
+		reach: []reach{atMost(1.15, "×"), atMost(2, "×"), atMost(1.25, "×")}, measure: passesOnMany,
+	},
+	{row: 27, what: "those rows: bytes on disk for each", reach: []reach{atMost(100, "")}, measure: sizeOfMany},
+	{row: 28, what: "those rows: to open, and to purge a thousand", parts: []string{"open", "purge"}, reach: []reach{atMost(100, " ms"), atMost(30, " ms")}, measure: openAndPurgeMany},
+	{
+		row: 29, what: "a year of 1,000 checkers (100) over a day of them", parts: []string{"pass", "status", "history"},
+		reach: []reach{atMost(1.15, "×"), atMost(1.25, "×"), atMost(1.5, "×")}, measure: looksAtYear,
+	},
+	{
+		row: 30, what: "that year is swept: GOOD beyond a month; by the hour", parts: []string{"results/s", "by the hour"},
+		reach: []reach{atLeast(50_000, ""), atMost(1, " ms")}, measure: sweepOfYear,
+	},
 }

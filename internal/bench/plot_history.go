@@ -102,14 +102,7 @@ func (h *history) toolSides(ctx context.Context) ([]side, error) {
 // inCPU is a side that does something n times, measured in the CPU time of processes.
 func inCPU(pids []int, n int, s side) side {
 	return func(ctx context.Context) (time.Duration, error) {
-		before, err := cpuOf(pids)
-		if err != nil {
-			return 0, err
-		}
-		if _, err := s(ctx); err != nil {
-			return 0, err
-		}
-		after, err := cpuOf(pids)
-		return (after - before) / time.Duration(n), err
+		cpu, err := cpuDuring(pids, func() error { _, err := s(ctx); return err })
+		return cpu / time.Duration(n), err
 	}
 }

@@ -36,6 +36,19 @@ func cpuOf(pids []int) (total time.Duration, err error) {
 	return total, nil
 }
 
+// cpuDuring is the CPU time that processes use while something is done.
+func cpuDuring(pids []int, do func() error) (time.Duration, error) {
+	before, err := cpuOf(pids)
+	if err != nil {
+		return 0, err
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	after, err := cpuOf(pids)
+	return after - before, err
+}
+
 // stat is what is wanted of /proc/PID/stat.
 type stat struct {
 	parent int

@@ -187,7 +187,7 @@ func (s *Set) sort() {
 	slices.SortFunc(s.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	same := map[string][]int{}
 	for i := range s.Files {
-		key := strings.ToLower(s.Files[i].Name)
+		key := foldName(s.Files[i].Name)
 		same[key] = append(same[key], i)
 	}
 	for _, twins := range same {
@@ -196,9 +196,17 @@ func (s *Set) sort() {
 		}
 		for n, i := range twins {
 			other := &s.Files[twins[(n+1)%len(twins)]]
-			s.Files[i].refuse(fmt.Sprintf("the name %s differs from that of %s only in case", word(s.Files[i].Name), word(other.Path)), "rename one of the files")
+			s.Files[i].refuseTwin(other.Path)
 		}
 	}
+}
+
+// foldName is the same for names that differ in case alone.
+func foldName(name string) string { return strings.ToLower(name) }
+
+// refuseTwin says that another file's name differs in case alone.
+func (f *File) refuseTwin(other string) {
+	f.refuse(fmt.Sprintf("the name %s differs from that of %s only in case", word(f.Name), word(other)), "rename one of the files")
 }
 
 // refuse adds a fault of the file as a whole. Faults may be shared with the

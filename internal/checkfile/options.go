@@ -1,6 +1,7 @@
 package checkfile
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,10 @@ import (
 	"github.com/dwmon/dwmon/internal/strictyaml"
 	"go.yaml.in/yaml/v3"
 )
+
+// MayHaveOptions says whether a text may hold options: one without errors has none
+// where it is false. It is for those who look at the options of thousands of texts.
+func MayHaveOptions(text []byte) bool { return bytes.Contains(text, []byte(markOptions)) }
 
 // options reads the OPTIONS section.
 func (s *source) options(c *dwmon.Checker, sections map[string]section) {

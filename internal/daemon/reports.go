@@ -60,6 +60,10 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time, names ...string) (
 	}
 	holder, lockErr := sqlite.LockHolder(r.cfg.DB)
 	running := holder != nil || lockErr != nil // what is not known is not claimed
+	shifts, err := r.ZoneShifts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	calendars := newCalendars(r.cfg.Calendars, slog.New(slog.DiscardHandler))
 	calendars.refresh(now)
 	var statuses []dwmon.CheckerStatus
@@ -76,10 +80,8 @@ func (r *Reader) Statuses(ctx context.Context, now time.Time, names ...string) (
 			Now: now.Unix(), Minute: dwmon.Slot(now, o.Grace), Zone: (&dwmon.Checker{Options: o}).Zone(r.cfg.Timezone), Closed: closed,
 			CatchUp: int64(r.cfg.CatchUp / time.Minute), Running: running,
 		})
-		if rec.Progress != nil { // else its file never was good, and nothing was fetched
-			if status.Cause, err = r.withZoneShift(ctx, rec.Name, status.Cause); err != nil {
-				return nil, nil, err
-			}
+		if shift := shifts[rec.Name]; shift != 0 {
+			status.Cause = withZoneShift(status.Cause, shift)
 		}
 		if status.State == dwmon.StateBad || status.State == dwmon.StateUnknown {
 			status.Silenced = dwmon.SilencedBy(silences, rec.Subject(), now.UnixMicro())
@@ -113,15 +115,7 @@ func only(records []dwmon.CheckerRecord, names []string) ([]dwmon.CheckerRecord,
 
 // withZoneShift adds to what is said of a checker that its timestamps seem to be
 // of another zone.
-func (r *Reader) withZoneShift(ctx context.Context, name, cause string) (string, error) {
-	fetches, err := r.Fetches(ctx, name, 5)
-	if err != nil {
-		return cause, err
-	}
-	shift := dwmon.ZoneShift(fetches)
-	if shift == 0 {
-		return cause, nil
-	}
+func withZoneShift(cause string, shift time.Duration) string {
 	where := "old"
 	if shift < 0 {
 		where, shift = "ahead of the clock", -shift
@@ -130,10 +124,10 @@ func (r *Reader) withZoneShift(ctx context.Context, name, cause string) (string,
 	if cause != "" {
 		text = cause + "; " + text
 	}
-	return text, nil
+	return text
 }
 
-// options are those of the checkers' texts in use.
+// options are those of the checkers' texts in use that have any.
 func (r *Reader) options(ctx context.Context) (map[string]dwmon.Options, error) {
 	texts, err := r.Texts(ctx)
 	if err != nil {
@@ -141,6 +135,9 @@ func (r *Reader) options(ctx context.Context) (map[string]dwmon.Options, error) 
 	}
 	options := make(map[string]dwmon.Options, len(texts))
 	for _, t := range texts {
+		if !checkfile.MayHaveOptions(t.Text) {
+			continue
+		}
 		if c, _ := checkfile.Parse(t.File, t.Name, t.Text); c != nil {
 			options[t.Name] = c.Options
 		}

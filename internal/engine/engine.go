@@ -64,6 +64,7 @@ type Engine struct {
 	jobs    map[string]*Job
 	running map[string]*runningPass
 	tried   map[string]*Job // whose pass was begun last, by checker name
+	untried map[string]*Job // those of jobs of which no pass was begun
 	changed chan struct{}   // has room for one: jobs were replaced
 	slot    int64           // begun last
 	missed  int64
@@ -88,6 +89,7 @@ func New(o Options) (*Engine, error) {
 		jobs:    map[string]*Job{},
 		running: map[string]*runningPass{},
 		tried:   map[string]*Job{},
+		untried: map[string]*Job{},
 		changed: make(chan struct{}, 1),
 
 		observeSlot: o.ObserveSlot,
@@ -120,6 +122,12 @@ func (e *Engine) SetJobs(jobs []*Job) {
 	for name := range e.tried {
 		if byName[name] == nil {
 			delete(e.tried, name)
+		}
+	}
+	clear(e.untried)
+	for name, j := range byName {
+		if e.tried[name] != j {
+			e.untried[name] = j
 		}
 	}
 	e.mu.Unlock()

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -92,15 +93,11 @@ func (e *Engine) schedule(slot int64) []start {
 }
 
 // startChanged starts a pass at once for jobs that have had none: all of them at
-// the start, later those that a reload brought or changed.
+// the start, later those that a reload brought or changed. Run asks at each of its
+// steps, of which a slot has as many as passes: it looks at no other job.
 func (e *Engine) startChanged(ctx context.Context, now time.Time) {
 	e.mu.Lock()
-	var fresh []*Job
-	for name, j := range e.jobs {
-		if e.tried[name] != j {
-			fresh = append(fresh, j)
-		}
-	}
+	fresh := slices.Collect(maps.Values(e.untried))
 	e.mu.Unlock()
 	slices.SortFunc(fresh, func(a, b *Job) int { return cmp.Compare(a.Checker.Name, b.Checker.Name) })
 	for _, j := range fresh {
@@ -134,6 +131,7 @@ func (e *Engine) start(ctx context.Context, s start) {
 	run := &runningPass{}
 	e.running[name] = run
 	e.tried[name] = job
+	delete(e.untried, name)
 	e.mu.Unlock()
 
 	e.passes.Go(func() {

@@ -228,3 +228,38 @@ func TestAReloadIsTriedAtOnce(t *testing.T) {
 		<-done
 	})
 }
+
+// A job that changes while a pass of the one before runs has its own as soon as that
+// has ended, once, and whoever did not change has none.
+func TestAReloadDuringAPassIsTriedWhenItHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log reportLog
+		e := newEngine(t, log.add)
+		quick := jobs([]string{"b"}, nothing(0), "quick")
+		e.SetJobs(append(jobs([]string{"a"}, nothing(8*time.Second), "slow"), quick...))
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		time.Sleep(15 * time.Second) // no slot begins meanwhile
+		began := time.Now()
+		go func() { e.Run(ctx); close(done) }()
+		time.Sleep(3 * time.Second) // the pass made at the start runs until the eighth second
+		changed := jobs([]string{"a"}, nothing(0), "quick")
+		e.SetJobs(append(changed, quick...))
+		time.Sleep(30 * time.Second)
+		a := log.of("a")
+		if len(a) != 2 || a[1].Checker != changed[0].Checker {
+			t.Fatalf("%d passes of the changed checker, want 2, the second of the new job", len(a))
+		}
+		if after := a[1].Began.Sub(began); after < 8*time.Second || after > 9*time.Second {
+			t.Errorf("the new job's pass began after %s, want it within a second of the old one's end", after)
+		}
+		if n := len(log.of("b")); n != 1 {
+			t.Errorf("%d passes of the checker that did not change, want 1", n)
+		}
+		if s := e.Stats(); s.SkippedPasses != 0 {
+			t.Errorf("%d passes of slots were counted as skipped", s.SkippedPasses)
+		}
+		stop()
+		<-done
+	})
+}

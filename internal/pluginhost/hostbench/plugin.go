@@ -9,7 +9,8 @@ import (
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
-// PluginName names the fake plugin. It serves rows, and a purger that keeps all.
+// PluginName names the fake plugin. It serves rows, a check handler that takes
+// whatever it is told, and a purger that keeps all.
 const PluginName = "bench"
 
 // Feed is a source of the fake plugin: a table that grows between two fetches of
@@ -46,6 +47,7 @@ func servePlugin() {
 	pluginsdk.Serve(pluginsdk.Plugin{
 		Name: PluginName, Version: "0.0.1", Settings: &settings,
 		RowGetter: pluginsdk.RowGetterFunc(feeds.getRows),
+		CheckHandler: pluginsdk.CheckHandlerFunc(func(context.Context, pluginsdk.CheckEvent) error { return nil }),
 		Purger: pluginsdk.PurgerFunc(func(context.Context, pluginsdk.PurgeInput) (pluginsdk.Cutoff, error) {
 			return pluginsdk.Keep(), nil
 		}),

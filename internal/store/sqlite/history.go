@@ -86,7 +86,8 @@ type timeline struct {
 	descending bool
 	sources    []*source
 	rebuild    *rebuild
-	page       int
+	// first is how many entries a source reads at first, page how many later.
+	first, page int
 }
 
 // source gives its entries page by page, in the order of the history.
@@ -97,6 +98,7 @@ type source struct {
 	checkerID int64
 	name      string
 	page      []placed
+	size      int    // of the page read last
 	last      *place // of the entry given last
 	done      bool
 }
@@ -130,6 +132,10 @@ func (db *DB) newTimeline(ctx context.Context, q dwmon.HistoryQuery) (*timeline,
 		return nil, err
 	}
 	h.page = max(historyRows/(len(h.sources)+2), 16)
+	h.first = h.page
+	if q.Limit > 0 { // few will be asked for, and of most checkers none but the newest
+		h.first = min(h.page, max(2*q.Limit/len(h.sources), 4))
+	}
 	gaps, offs := all, all
 	gaps.read, offs.read = (*source).gaps, (*source).offs
 	h.sources = append(h.sources, &gaps, &offs)
@@ -182,9 +188,10 @@ func (s *source) fill(ctx context.Context) error {
 	if len(s.page) > 0 || s.done {
 		return nil
 	}
+	s.size = min(max(2*s.size, s.h.first), s.h.page)
 	return s.h.db.read(ctx, func(c *conn) (err error) {
 		s.page, err = s.read(s, c)
-		s.done = len(s.page) < s.h.page
+		s.done = len(s.page) < s.size
 		return err
 	})
 }
@@ -219,7 +226,7 @@ func (s *source) results(c *conn) ([]placed, error) {
 		lo = max(lo, last.minute)
 	}
 	var page []placed
-	for r, err := range c.query(query, s.checkerID, lo, hi, last.minute, last.line, last.id, s.h.page) {
+	for r, err := range c.query(query, s.checkerID, lo, hi, last.minute, last.line, last.id, s.size) {
 		if err != nil {
 			return nil, err
 		}
@@ -255,7 +262,7 @@ func (s *source) gaps(c *conn) ([]placed, error) {
 		ORDER BY g.from_minute` + s.order() + `, c.name` + s.order() + `, g.line_position` + s.order() + `, g.id` + s.order() + ` LIMIT ?8`
 	lo, hi, last := s.bounds()
 	var page []placed
-	for r, err := range c.query(query, s.checkerID, lo, hi, last.minute, last.name, last.line, last.id, s.h.page) {
+	for r, err := range c.query(query, s.checkerID, lo, hi, last.minute, last.name, last.line, last.id, s.size) {
 		if err != nil {
 			return nil, err
 		}
@@ -280,7 +287,7 @@ func (s *source) offs(c *conn) ([]placed, error) {
 		ORDER BY o.from_time` + s.order() + `, c.name` + s.order() + `, o.id` + s.order() + ` LIMIT ?7`
 	lo, hi, last := s.bounds()
 	var page []placed
-	for r, err := range c.query(query, s.checkerID, lo, hi, last.minute, last.name, last.id, s.h.page) {
+	for r, err := range c.query(query, s.checkerID, lo, hi, last.minute, last.name, last.id, s.size) {
 		if err != nil {
 			return nil, err
 		}

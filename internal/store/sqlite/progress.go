@@ -116,13 +116,16 @@ func (db *DB) Progress(ctx context.Context, name string) (*dwmon.Progress, error
 	return p, nil
 }
 
-const selectProgress = `
-SELECT c.id, c.origin, c.settled, c.recorded, c.purge_mark, c.baseline, c.fetched, c.fetched_end,
+// progressColumns are those that readProgress reads; the table is c, with its
+// revision r.
+const progressColumns = `c.id, c.origin, c.settled, c.recorded, c.purge_mark, c.baseline, c.fetched, c.fetched_end,
        c.missing_since, c.off_since, c.off_reason,
        c.fail_since, c.fail_next, c.fail_count, c.fail_fault, c.fail_cause, c.fail_tried,
        r.id, r.sha256, r.time_zone, r.query_id,
        c.fetched_reach, c.skew, c.fetched_query, c.query_began, c.query_changed,
-       (SELECT max(until_time) FROM spans WHERE checker_id = c.id AND kind = 'hole')
+       (SELECT max(until_time) FROM spans WHERE checker_id = c.id AND kind = 'hole')`
+
+const selectProgress = `SELECT ` + progressColumns + `
 FROM checkers c LEFT JOIN revisions r ON r.id = c.revision_id
 WHERE c.name = ?`
 
@@ -132,10 +135,17 @@ func loadProgress(c *conn, name string) (*dwmon.Progress, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &dwmon.Progress{Name: name}
 	if r == nil {
-		return p, nil
+		return &dwmon.Progress{Name: name}, nil
 	}
+	p := readProgress(r, name)
+	p.Lines, err = loadLines(c, p.ID)
+	return p, err
+}
+
+// readProgress reads progressColumns; the lines are read apart.
+func readProgress(r row, name string) *dwmon.Progress {
+	p := &dwmon.Progress{Name: name}
 	p.ID, p.Origin, p.Settled, p.Recorded = r.int(0), r.int(1), r.intp(2), r.intp(3)
 	p.PurgeMark, p.Baseline, p.Fetched, p.FetchedEnd, p.Missing = r.intp(4), r.intp(5), r.intp(6), r.intp(7), r.intp(8)
 	if !r.null(9) {
@@ -151,15 +161,16 @@ func loadProgress(c *conn, name string) (*dwmon.Progress, error) {
 	} else {
 		p.QueryChanged = fetched != nil
 	}
-	p.Lines, err = loadLines(c, p.ID)
-	return p, err
+	return p
 }
 
-const selectLines = `
-SELECT id, position, hours, minutes, days, min_required, max_allowed, lookback, half_open, file_line,
-       owes_after, last_status, last_minute, since_minute, settled_status, consecutive_bad,
-       recent, good_run, unknown_run, incident_id, unknown_incident_id
-FROM lines WHERE checker_id = ? AND position IS NOT NULL ORDER BY position`
+// lineColumns are those that readLine reads; the table is l.
+const lineColumns = `l.id, l.position, l.hours, l.minutes, l.days, l.min_required, l.max_allowed, l.lookback, l.half_open, l.file_line,
+       l.owes_after, l.last_status, l.last_minute, l.since_minute, l.settled_status, l.consecutive_bad,
+       l.recent, l.good_run, l.unknown_run, l.incident_id, l.unknown_incident_id`
+
+const selectLines = `SELECT ` + lineColumns + `
+FROM lines l WHERE l.checker_id = ? AND l.position IS NOT NULL ORDER BY l.position`
 
 // loadLines reads the lines of the text in use.
 func loadLines(c *conn, checkerID int64) ([]dwmon.LineProgress, error) {

@@ -55,6 +55,11 @@ func (b *rebuild) result(c *conn, checker string, r row, at int) (dwmon.Result, 
 	if err != nil {
 		return dwmon.Result{}, nil, err
 	}
+	return makeResult(checker, r, line, rev), rev, nil
+}
+
+// makeResult makes a result of verdictColumns, its line and the text that made it.
+func makeResult(checker string, r row, line *lineText, rev *revision) dwmon.Result {
 	return dwmon.Result{
 		CheckerName:      checker,
 		EventCount:       r.int(3),
@@ -75,7 +80,7 @@ func (b *rebuild) result(c *conn, checker string, r row, at int) (dwmon.Result, 
 		Previous:         dwmon.Status(r.int(7)),
 		ConsecutiveBad:   r.int(8),
 		LocalTime:        dwmon.LocalTime(r.int(0), rev.zone),
-	}, rev, nil
+	}
 }
 
 // line gives a line; an empty one where it is not known.

@@ -24,21 +24,15 @@ func (db *DB) Status(ctx context.Context) ([]dwmon.CheckerRecord, error) {
 		for _, f := range faults {
 			byName[f.Name] = append(byName[f.Name], f)
 		}
-		names, err := checkerNames(c)
-		if err != nil {
+		if records, err = loadRecords(c); err != nil {
 			return err
 		}
-		b := newRebuild()
-		for _, name := range names {
-			rec, err := loadRecord(c, b, name)
-			if err != nil {
-				return err
-			}
-			for _, f := range byName[name] {
+		for i := range records {
+			rec := &records[i]
+			for _, f := range byName[rec.Name] {
 				rec.Faults = append(rec.Faults, f.Faults...)
 			}
-			delete(byName, name)
-			records = append(records, rec)
+			delete(byName, rec.Name)
 		}
 		for name, files := range byName {
 			rec := dwmon.CheckerRecord{Name: name, File: files[0].File}
@@ -63,47 +57,6 @@ func checkerNames(c *conn) (names []string, err error) {
 	return names, nil
 }
 
-func loadRecord(c *conn, b *rebuild, name string) (rec dwmon.CheckerRecord, err error) {
-	rec.Name = name
-	if rec.Progress, err = loadProgress(c, name); err != nil {
-		return rec, err
-	}
-	rev, err := b.revision(c, rec.Progress.RevisionID)
-	if err != nil {
-		return rec, err
-	}
-	rec.File, rec.Owner, rec.Source, rec.Labels = rev.file, rev.owner, rev.source, rev.labels
-	for _, l := range rec.Progress.Lines {
-		last, err := lastResult(c, b, rec.Progress, l)
-		if err != nil {
-			return rec, err
-		}
-		rec.Last = append(rec.Last, last)
-	}
-	fetches, err := loadFetches(c, rec.Progress.ID, name, 1)
-	if len(fetches) > 0 {
-		rec.Fetch = &fetches[0]
-	}
-	return rec, err
-}
-
-// lastResult gives a line's last result; nil where there is none.
-func lastResult(c *conn, b *rebuild, p *dwmon.Progress, l dwmon.LineProgress) (*dwmon.Result, error) {
-	if l.Last == dwmon.NoStatus {
-		return nil, nil
-	}
-	r, err := c.one("SELECT "+verdictColumns+" FROM verdicts v WHERE v.checker_id = ? AND v.minute = ? AND v.line_id = ? AND v.grp = x''",
-		p.ID, l.LastMinute, l.ID)
-	if err != nil || r == nil {
-		return nil, err
-	}
-	result, _, err := b.result(c, p.Name, r, 0)
-	if err == nil {
-		err = correct(c, p.ID, l.ID, &result)
-	}
-	return &result, err
-}
-
 // Fetches gives the last fetches of a checker, newest first. The error is
 // dwmon.ErrNoChecker where there is no such checker.
 func (db *DB) Fetches(ctx context.Context, name string, limit int) (fetches []dwmon.FetchRecord, err error) {
@@ -122,19 +75,26 @@ func loadFetches(c *conn, checkerID int64, name string, limit int) (fetches []dw
 	if limit <= 0 {
 		limit = -1
 	}
-	for r, err := range c.query(`SELECT slot, started, ended, plugin, source_time, ok, baseline, cut, rows, fresh, skipped_null, skipped, ignored,
-		oldest, newest, fault, error, skew, data_as_of FROM fetches WHERE checker_id = ? ORDER BY slot DESC, id DESC LIMIT ?`, checkerID, limit) {
+	for r, err := range c.query(`SELECT `+fetchColumns+` FROM fetches f WHERE f.checker_id = ? ORDER BY f.slot DESC, f.id DESC LIMIT ?`, checkerID, limit) {
 		if err != nil {
 			return nil, err
 		}
-		fetches = append(fetches, dwmon.FetchRecord{
-			CheckerName: name, Slot: r.int(0), Started: r.int(1), Ended: r.int(2), Plugin: r.text(3), SourceTime: r.int(4),
-			OK: r.bool(5), Baseline: r.bool(6), Cut: r.bool(7), Rows: r.int(8), Fresh: r.int(9), SkippedNull: r.int(10),
-			Skipped: r.int(11), Ignored: r.int(12), Oldest: r.intp(13), Newest: r.intp(14), Fault: r.text(15), Error: r.text(16),
-			Skew: r.int(17), DataAsOf: r.intp(18),
-		})
+		fetches = append(fetches, readFetch(r, name))
 	}
 	return fetches, nil
+}
+
+// fetchColumns are those that readFetch reads; the table is f.
+const fetchColumns = `f.slot, f.started, f.ended, f.plugin, f.source_time, f.ok, f.baseline, f.cut, f.rows, f.fresh, f.skipped_null, f.skipped, f.ignored,
+	f.oldest, f.newest, f.fault, f.error, f.skew, f.data_as_of`
+
+func readFetch(r row, name string) dwmon.FetchRecord {
+	return dwmon.FetchRecord{
+		CheckerName: name, Slot: r.int(0), Started: r.int(1), Ended: r.int(2), Plugin: r.text(3), SourceTime: r.int(4),
+		OK: r.bool(5), Baseline: r.bool(6), Cut: r.bool(7), Rows: r.int(8), Fresh: r.int(9), SkippedNull: r.int(10),
+		Skipped: r.int(11), Ignored: r.int(12), Oldest: r.intp(13), Newest: r.intp(14), Fault: r.text(15), Error: r.text(16),
+		Skew: r.int(17), DataAsOf: r.intp(18),
+	}
 }
 
 // Slow gives how long fetches of slots from since on (seconds since the epoch)
