@@ -42,9 +42,8 @@ func (b *block) reset() { b.keys, b.ends, b.micros = b.keys[:0], b.ends[:0], b.m
 // backlog keeps rows in their order until they are committed: the last block of
 // them in memory, those before it in a file that has no name.
 type backlog struct {
+	keyShape
 	dir    string
-	rows   int64
-	size   int64 // of the keys
 	last   *block
 	file   *os.File
 	spills []spill
@@ -73,8 +72,7 @@ func (l *backlog) add(key []byte, micros int64) error {
 	b.keys = append(b.keys, key...)
 	b.ends = append(b.ends, uint32(len(b.keys)))
 	b.micros = append(b.micros, micros)
-	l.rows++
-	l.size += int64(len(key))
+	l.keyShape.add(key)
 	return nil
 }
 
