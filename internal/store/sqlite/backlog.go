@@ -69,11 +69,20 @@ func (l *backlog) add(key []byte, micros int64) error {
 		l.last.reset()
 	}
 	b := l.last
-	b.keys = append(b.keys, key...)
-	b.ends = append(b.ends, uint32(len(b.keys)))
-	b.micros = append(b.micros, micros)
+	b.keys = append(doubled(b.keys, len(key)), key...)
+	b.ends = append(doubled(b.ends, 1), uint32(len(b.keys)))
+	b.micros = append(doubled(b.micros, 1), micros)
 	l.keyShape.add(key)
 	return nil
+}
+
+// doubled makes room for n more. append alone grows large slices by a quarter, and
+// leaves behind four times what is kept in the end.
+func doubled[T any](s []T, n int) []T {
+	if len(s)+n > cap(s) {
+		return slices.Grow(s, max(n, len(s)))
+	}
+	return s
 }
 
 func (l *backlog) write(b *block) error {

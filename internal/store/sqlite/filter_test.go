@@ -414,3 +414,42 @@ func TestPurgedKeysAreRefreshed(t *testing.T) {
 		}
 	}
 }
+
+// TestFiltersOfManyCheckersAreCapped: 10,000 checkers that are fetched in turn. Those that
+// have a place keep it, so that what fits is of use; who has none costs the database
+// a look at each key, and no memory.
+func TestFiltersOfManyCheckersAreCapped(t *testing.T) {
+	const checkers, minute = 10_000, int64(60e6)
+	f := filterOf(numbered(0, 100)...)
+	fs := newFilters(1000*f.size() + f.size()/2)
+	for turn := range int64(3) {
+		hits := 0
+		for id := range int64(checkers) {
+			known, ticket := fs.get(id, turn*minute)
+			if known != nil {
+				hits++
+			}
+			fs.put(id, turn*minute, ticket, f)
+			if fs.used > fs.budget {
+				t.Fatalf("turn %d, checker %d: %d bytes of %d are used", turn, id, fs.used, fs.budget)
+			}
+		}
+		if want := int(min(turn, 1)) * 1000; hits != want {
+			t.Errorf("turn %d: %d checkers had a filter, want %d", turn, hits, want)
+		}
+	}
+	// The first thousand are gone for good: others take their places within a turn.
+	later := 20 * minute
+	for id := range int64(checkers) {
+		if id >= 1000 {
+			_, ticket := fs.get(id, later)
+			fs.put(id, later, ticket, f)
+		}
+	}
+	if known, _ := fs.get(1500, later); known == nil {
+		t.Error("checkers that are gone did not make room")
+	}
+	if fs.used > fs.budget || fs.used < fs.budget-f.size() {
+		t.Errorf("%d bytes of %d are used", fs.used, fs.budget)
+	}
+}
