@@ -144,6 +144,10 @@ var rules = []rule{
 		why: "it is told of slots, and knows nothing of what they are",
 	},
 	{
+		of: []string{"internal/heaproom"}, ours: []string{},
+		why: "it is about the process, whatever that does",
+	},
+	{
 		of: []string{"internal/pluginhost"}, ours: []string{"internal/dwmon", "pluginsdk/...", "proto/..."},
 		why: "adapters know the nouns, not each other and not the engine",
 	},

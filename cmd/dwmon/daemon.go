@@ -11,6 +11,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/daemon"
+	"github.com/dwmon/dwmon/internal/heaproom"
 	"github.com/dwmon/dwmon/internal/pluginhost"
 )
 
@@ -51,6 +52,7 @@ stops); SIGTERM stops within seconds, and nothing is lost.`,
 				defer signal.Stop(hup)
 				o.HangUp = hup
 			}
+			heaproom.Tend()
 			return daemon.Run(cmd.Context(), o)
 		},
 	}

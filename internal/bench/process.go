@@ -98,7 +98,7 @@ func descendants(root int) (pids []int) {
 }
 
 // memory reads a line of /proc/PID/status, in bytes: VmRSS is what a process holds,
-// VmHWM the most it ever held.
+// RssAnon what of it is no file's, VmHWM the most it ever held.
 func memory(pid int, name string) (int64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -33,7 +33,7 @@ type Store interface {
 
 // Intake holds the rows of one fetch until they are committed or dropped. It is
 // used by one goroutine at a time. Its memory is bounded: what the checker's last
-// batch does not know already goes to a file beyond 16 MiB.
+// batch does not know already goes to a file beyond 4 MiB.
 type Intake interface {
 	// Add takes a batch; the batch may be reused afterwards. Rows more than
 	// FarFuture after the start of the fetch are skipped and counted.

@@ -48,7 +48,7 @@ type BackfillOptions struct {
 
 // Backfill stores the rows of a fetch of the past: nothing is judged by them, and
 // nothing that passes go by changes, neither the walk nor the filter. It is used by one
-// goroutine at a time. Its memory is bounded: beyond 16 MiB rows wait in a file.
+// goroutine at a time. Its memory is bounded: beyond 4 MiB rows wait in a file.
 type Backfill struct {
 	db      *DB
 	opts    BackfillOptions

@@ -8,10 +8,9 @@ import (
 )
 
 const (
-	// blockBytes is how much one block of rows takes, backlogBlocks how many of
-	// them wait in memory before they go to a file.
-	blockBytes    = 4 << 20
-	backlogBlocks = 4
+	// blockBytes is how much one block of rows takes. Smaller ones would need less
+	// memory, but rows in no order would come back to the same pages more often.
+	blockBytes = 4 << 20
 	// rowBytes is what a row takes beside its key.
 	rowBytes = 12
 )
@@ -40,15 +39,12 @@ func (b *block) key(i int) []byte {
 
 func (b *block) reset() { b.keys, b.ends, b.micros = b.keys[:0], b.ends[:0], b.micros[:0] }
 
-// backlog keeps rows in their order until they are committed: 16 MiB of them in
-// memory, the rest in a file that has no name.
+// backlog keeps rows in their order until they are committed: the last block of
+// them in memory, those before it in a file that has no name.
 type backlog struct {
+	keyShape
 	dir    string
-	rows   int64
-	size   int64 // of the keys
-	full   []*block
 	last   *block
-	spare  []*block
 	file   *os.File
 	spills []spill
 	end    int64 // of the file
@@ -64,45 +60,29 @@ type spill struct {
 
 func (l *backlog) add(key []byte, micros int64) error {
 	if l.last == nil {
-		l.last = l.fresh()
+		l.last = newBlock()
 	}
 	if l.last.len() > 0 && l.last.size()+len(key)+rowBytes > blockBytes {
-		if err := l.seal(); err != nil {
+		if err := l.write(l.last); err != nil {
 			return err
 		}
+		l.last.reset()
 	}
 	b := l.last
-	b.keys = append(b.keys, key...)
-	b.ends = append(b.ends, uint32(len(b.keys)))
-	b.micros = append(b.micros, micros)
-	l.rows++
-	l.size += int64(len(key))
+	b.keys = append(doubled(b.keys, len(key)), key...)
+	b.ends = append(doubled(b.ends, 1), uint32(len(b.keys)))
+	b.micros = append(doubled(b.micros, 1), micros)
+	l.keyShape.add(key)
 	return nil
 }
 
-func (l *backlog) fresh() *block {
-	if n := len(l.spare); n > 0 {
-		b := l.spare[n-1]
-		l.spare = l.spare[:n-1]
-		b.reset()
-		return b
+// doubled makes room for n more. append alone grows large slices by a quarter, and
+// leaves behind four times what is kept in the end.
+func doubled[T any](s []T, n int) []T {
+	if len(s)+n > cap(s) {
+		return slices.Grow(s, max(n, len(s)))
 	}
-	return newBlock()
-}
-
-// seal ends the last block and moves the full ones to the file when they are many.
-func (l *backlog) seal() error {
-	l.full = append(l.full, l.last)
-	if len(l.full) == backlogBlocks {
-		for _, b := range l.full {
-			if err := l.write(b); err != nil {
-				return err
-			}
-		}
-		l.spare, l.full = l.full, nil
-	}
-	l.last = l.fresh()
-	return nil
+	return s
 }
 
 func (l *backlog) write(b *block) error {
@@ -162,11 +142,6 @@ func (l *backlog) each(fn func(*block) error) error {
 			return err
 		}
 	}
-	for _, b := range l.full {
-		if err := fn(b); err != nil {
-			return err
-		}
-	}
 	if l.last == nil || l.last.len() == 0 {
 		return nil
 	}
@@ -175,7 +150,7 @@ func (l *backlog) each(fn func(*block) error) error {
 
 // blocks is how many blocks each gives.
 func (l *backlog) blocks() int {
-	n := len(l.spills) + len(l.full)
+	n := len(l.spills)
 	if l.last != nil && l.last.len() > 0 {
 		n++
 	}

@@ -21,9 +21,15 @@ const maxFilter = 8 << 20
 // A filter is exact in one direction: a key that it has is stored for the
 // checker. Keys that it has not are looked for in the database. It is not
 // changed once others can see it.
+//
+// Keys of one length, which most sources have, are held without where they end and
+// without what all of them begin with: of a sequence a third is left.
 type filter struct {
-	keys []byte   // end to end
-	ends []uint32 // where each ends
+	prefix []byte   // what all keys begin with; empty unless they are of one length
+	width  int      // of each key without the prefix, where they are of one length
+	keys   []byte   // end to end, without the prefix
+	ends   []uint32 // where each ends; nil where they are of one length
+	rows   int
 	// born is the start of the fetch that asked the database for every key of its
 	// result; microseconds since the epoch.
 	born int64
@@ -34,30 +40,85 @@ type filter struct {
 	table   []uint32 // place of a key plus 1, open addressing
 }
 
-func (f *filter) len() int { return len(f.ends) }
+func (f *filter) len() int { return f.rows }
 
-func (f *filter) start(i int) uint32 {
-	if i == 0 {
+// start is where the rest of a key begins, and the one before it ends.
+func (f *filter) start(i int) int {
+	switch {
+	case f.ends == nil:
+		return i * f.width
+	case i == 0:
 		return 0
 	}
-	return f.ends[i-1]
+	return int(f.ends[i-1])
 }
 
-func (f *filter) key(i int) []byte { return f.keys[f.start(i):f.ends[i]] }
+// rest is a key without the prefix.
+func (f *filter) rest(i int) []byte { return f.keys[f.start(i):f.start(i+1)] }
+
+// cut takes the prefix off a key; false: it is none of the filter's.
+func (f *filter) cut(key []byte) (rest []byte, ok bool) {
+	if f.ends == nil && len(key) != len(f.prefix)+f.width {
+		return nil, false
+	}
+	return bytes.CutPrefix(key, f.prefix)
+}
 
 // size is what the filter holds in memory, its table included whether or not it
 // is there yet.
 func (f *filter) size() int64 {
-	return int64(cap(f.keys)) + 4*int64(cap(f.ends)) + 4*int64(tableSize(f.len()))
+	return int64(cap(f.keys)) + 4*int64(cap(f.ends)) + 4*int64(tableSize(f.len())) + int64(cap(f.prefix))
 }
 
 func tableSize(n int) int { return n + n/3 + 1 }
 
+// windowBytes is how many bytes of keys are put together at a time to be compared.
+const windowBytes = 4 << 10
+
+// window is room for match: rows of the filter with the prefix in place. It belongs
+// to one goroutine; nil where there is nothing to put together.
+func (f *filter) window() []byte {
+	if len(f.prefix) == 0 {
+		return nil
+	}
+	length := len(f.prefix) + f.width
+	w := make([]byte, 0, max(1, windowBytes/length)*length)
+	for len(w) < cap(w) {
+		w = append(w, f.prefix...)
+		w = w[:len(w)+f.width]
+	}
+	return w
+}
+
 // match says how many rows, and how many bytes of their keys, go on exactly as
-// the filter does from a place on.
-func (f *filter) match(pos int, keys []byte, lengths []uint32) (rows, size int) {
+// the filter does from a place on. window is the filter's.
+func (f *filter) match(pos int, keys []byte, lengths []uint32, window []byte) (rows, size int) {
+	if f.ends != nil {
+		return f.matchEnds(pos, keys, lengths)
+	}
+	length := len(f.prefix) + f.width
+	for _, n := range lengths[:min(f.len()-pos, len(lengths))] {
+		if int(n) != length {
+			break
+		}
+		rows++
+	}
+	if length == 0 {
+		return rows, 0
+	}
+	if len(f.prefix) > 0 {
+		size = f.matchParts(pos, keys[:rows*length], window)
+	} else {
+		size = commonPrefix(f.keys[pos*length:(pos+rows)*length], keys)
+	}
+	rows = size / length
+	return rows, rows * length
+}
+
+// matchEnds is match for keys of different lengths.
+func (f *filter) matchEnds(pos int, keys []byte, lengths []uint32) (rows, size int) {
 	from := f.start(pos)
-	end := from
+	end := uint32(from)
 	for _, e := range f.ends[pos:min(f.len(), pos+len(lengths))] {
 		if e-end != lengths[rows] {
 			break
@@ -66,12 +127,45 @@ func (f *filter) match(pos int, keys []byte, lengths []uint32) (rows, size int) 
 		rows++
 	}
 	same := commonPrefix(f.keys[from:end], keys)
-	if same == int(end-from) {
+	if same == int(end)-from {
 		return rows, same
 	}
-	for rows = 0; int(f.ends[pos+rows]-from) <= same; rows++ {
+	for rows = 0; int(f.ends[pos+rows])-from <= same; rows++ {
 	}
-	return rows, int(f.start(pos+rows) - from)
+	return rows, f.start(pos+rows) - from
+}
+
+// matchParts says how many bytes of keys go on as the filter does. Putting a part of
+// the filter together and comparing it as a block costs a third of comparing key by key.
+func (f *filter) matchParts(pos int, keys, window []byte) (size int) {
+	length := len(f.prefix) + f.width
+	for size < len(keys) {
+		part := window[:min(len(window), len(keys)-size)]
+		f.fill(part, pos+size/length)
+		same := commonPrefix(part, keys[size:])
+		size += same
+		if same < len(part) {
+			break
+		}
+	}
+	return size
+}
+
+// fill puts the rests of the keys from a row on behind the prefixes of a window.
+func (f *filter) fill(window []byte, row int) {
+	length := len(f.prefix) + f.width
+	rests := f.keys[row*f.width:]
+	if f.width == 8 { // a copy that needs no call
+		for at := len(f.prefix); at+8 <= len(window) && len(rests) >= 8; at += length {
+			binary.LittleEndian.PutUint64(window[at:], binary.LittleEndian.Uint64(rests))
+			rests = rests[8:]
+		}
+		return
+	}
+	for at := len(f.prefix); at < len(window); at += length {
+		copy(window[at:at+f.width], rests)
+		rests = rests[f.width:]
+	}
 }
 
 // commonPrefix is how many bytes of a lead b, which is at least as long.
@@ -95,10 +189,15 @@ func commonPrefix(a, b []byte) int {
 
 // scan looks for a key in up to n places from one on; -1 where it is not there.
 func (f *filter) scan(pos, n int, key []byte) int {
+	rest, ok := f.cut(key)
+	if !ok {
+		return -1
+	}
 	start := f.start(pos)
-	for i, end := range f.ends[pos:min(f.len(), pos+n)] {
-		if end-start == uint32(len(key)) && bytes.Equal(f.keys[start:end], key) {
-			return pos + i
+	for i := pos; i < min(f.len(), pos+n); i++ {
+		end := f.start(i + 1)
+		if end-start == len(rest) && bytes.Equal(f.keys[start:end], rest) {
+			return i
 		}
 		start = end
 	}
@@ -107,9 +206,13 @@ func (f *filter) scan(pos, n int, key []byte) int {
 
 // find looks for a key anywhere; -1 where it is not there.
 func (f *filter) find(key []byte) int {
+	rest, ok := f.cut(key)
+	if !ok {
+		return -1
+	}
 	f.once.Do(f.index)
-	for slot := f.slot(key); f.table[slot] != 0; {
-		if i := int(f.table[slot] - 1); bytes.Equal(f.key(i), key) {
+	for slot := f.slot(rest); f.table[slot] != 0; {
+		if i := int(f.table[slot] - 1); bytes.Equal(f.rest(i), rest) {
 			return i
 		}
 		if slot++; slot == len(f.table) {
@@ -119,8 +222,8 @@ func (f *filter) find(key []byte) int {
 	return -1
 }
 
-func (f *filter) slot(key []byte) int {
-	hi, _ := bits.Mul64(maphash.Bytes(f.seed, key), uint64(len(f.table)))
+func (f *filter) slot(rest []byte) int {
+	hi, _ := bits.Mul64(maphash.Bytes(f.seed, rest), uint64(len(f.table)))
 	return int(hi)
 }
 
@@ -128,8 +231,8 @@ func (f *filter) slot(key []byte) int {
 func (f *filter) index() {
 	f.seed = maphash.MakeSeed()
 	f.table = make([]uint32, tableSize(f.len()))
-	for i := range f.ends {
-		slot := f.slot(f.key(i))
+	for i := range f.len() {
+		slot := f.slot(f.rest(i))
 		for f.table[slot] != 0 {
 			if slot++; slot == len(f.table) {
 				slot = 0
@@ -138,80 +241,4 @@ func (f *filter) index() {
 		f.table[slot] = uint32(i + 1)
 	}
 	f.indexed.Store(true)
-}
-
-// run is a part of a fetch's result: rows that the known filter has from a place
-// on, or rows that it does not have.
-type run struct {
-	known bool
-	start int
-	rows  int
-}
-
-// filterBuilder puts together the filter of a fetch: what was known and still
-// came, and what was not known and is stored now, in the order of the result.
-type filterBuilder struct {
-	known *filter
-	runs  []run
-	next  *filter
-	full  bool
-}
-
-// newFilterBuilder makes room for all of a result, as far as it is allowed.
-// missRows and missBytes are what the known filter did not have.
-func newFilterBuilder(known *filter, runs []run, missRows, missBytes, born int64) *filterBuilder {
-	rows, size := missRows, missBytes
-	for _, r := range runs {
-		if r.known {
-			rows += int64(r.rows)
-			size += int64(known.start(r.start+r.rows) - known.start(r.start))
-		}
-	}
-	if all := size + 4*rows + 4*int64(tableSize(int(rows))); all > maxFilter {
-		part := float64(maxFilter) / float64(all)
-		rows, size = int64(float64(rows)*part), int64(float64(size)*part)
-	}
-	f := &filter{keys: make([]byte, 0, size), ends: make([]uint32, 0, rows), born: born}
-	b := &filterBuilder{known: known, runs: runs, next: f}
-	b.takeKnown()
-	return b
-}
-
-// miss takes the next row that the known filter did not have; stored says
-// whether the database has it now.
-func (b *filterBuilder) miss(key []byte, stored bool) {
-	if stored && b.fits(1, len(key)) {
-		b.next.keys = append(b.next.keys, key...)
-		b.next.ends = append(b.next.ends, uint32(len(b.next.keys)))
-	}
-	if b.runs[0].rows--; b.runs[0].rows == 0 {
-		b.runs = b.runs[1:]
-		b.takeKnown()
-	}
-}
-
-// fits says whether there is room for so much; once there was not, nothing more
-// is taken.
-func (b *filterBuilder) fits(rows, size int) bool {
-	if len(b.next.keys)+size > cap(b.next.keys) || len(b.next.ends)+rows > cap(b.next.ends) {
-		b.full = true
-	}
-	return !b.full
-}
-
-// takeKnown copies the known rows up to the next one that was not known.
-func (b *filterBuilder) takeKnown() {
-	for len(b.runs) > 0 && b.runs[0].known {
-		r := b.runs[0]
-		b.runs = b.runs[1:]
-		from, until := b.known.start(r.start), b.known.start(r.start+r.rows)
-		if !b.fits(r.rows, int(until-from)) {
-			continue
-		}
-		base := uint32(len(b.next.keys)) - from // may wrap, and wraps back
-		b.next.keys = append(b.next.keys, b.known.keys[from:until]...)
-		for _, end := range b.known.ends[r.start : r.start+r.rows] {
-			b.next.ends = append(b.next.ends, base+end)
-		}
-	}
 }

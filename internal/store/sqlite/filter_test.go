@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,28 +16,51 @@ import (
 
 // filterOf makes a filter of keys.
 func filterOf(keys ...string) *filter {
-	var size int64
-	for _, k := range keys {
-		size += int64(len(k))
-	}
 	if len(keys) == 0 {
 		return &filter{}
 	}
-	b := newFilterBuilder(nil, []run{{rows: len(keys)}}, int64(len(keys)), size, 0)
+	b := newFilterBuilder(nil, []run{{rows: len(keys)}}, shapeOf(keys...), 0)
 	for _, k := range keys {
 		b.miss([]byte(k), true)
 	}
 	return b.next
 }
 
-func drawKeys(rt *rapid.T, name string) []string {
-	return rapid.SliceOfN(rapid.OneOf(rapid.StringMatching(`[ab]{0,3}`), rapid.StringMatching(`0000000000000000[0-9]{2}`)), 0, 40).Draw(rt, name)
+func shapeOf(keys ...string) (s keyShape) {
+	for _, k := range keys {
+		s.add([]byte(k))
+	}
+	return s
+}
+
+// held gives the keys of a filter.
+func (f *filter) held() (keys []string) {
+	for i := range f.len() {
+		keys = append(keys, string(f.prefix)+string(f.rest(i)))
+	}
+	return keys
+}
+
+// drawKind chooses what keys are like.
+func drawKind(rt *rapid.T) *rapid.Generator[string] {
+	short, numbers := rapid.StringMatching(`[ab]{0,3}`), rapid.StringMatching(`0000000000000000[0-9]{2}`)
+	long := rapid.Map(rapid.StringMatching(`[ab]{2}`), func(tail string) string { return strings.Repeat("x", windowBytes) + tail })
+	return rapid.SampledFrom([]*rapid.Generator[string]{
+		short, numbers, rapid.OneOf(short, numbers), long,
+		rapid.StringMatching(`[ab]{2}`), rapid.StringMatching(`x{16}[ab]{17}`), rapid.StringMatching(`x{3}y?[ab]{17}`),
+		rapid.Just(""), rapid.Just("the same key each time"),
+	}).Draw(rt, "kind")
+}
+
+func drawKeys(rt *rapid.T, kind *rapid.Generator[string], name string) []string {
+	return rapid.SliceOfN(kind, 0, 40).Draw(rt, name)
 }
 
 // TestFilterHasItsKeysAndNoOthers compares match, scan and find with a list.
 func TestFilterHasItsKeysAndNoOthers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		has, asked := drawKeys(rt, "has"), drawKeys(rt, "asked")
+		kind := drawKind(rt)
+		has, asked := drawKeys(rt, kind, "has"), drawKeys(rt, kind, "asked")
 		if at := rapid.IntRange(0, len(has)).Draw(rt, "at"); rapid.Bool().Draw(rt, "alike") {
 			asked = append(append([]string{}, has[at:]...), asked...)
 		}
@@ -67,7 +92,7 @@ func TestFilterHasItsKeysAndNoOthers(t *testing.T) {
 				size += len(asked[want])
 				want++
 			}
-			rows, bytes := f.match(pos, []byte(strings.Join(asked, "")), lengths)
+			rows, bytes := f.match(pos, []byte(strings.Join(asked, "")), lengths, f.window())
 			if rows != want || bytes != size {
 				rt.Fatalf("match(%d, %q) in %q = %d rows, %d bytes; want %d, %d", pos, asked, has, rows, bytes, want, size)
 			}
@@ -89,17 +114,63 @@ func TestCommonPrefix(t *testing.T) {
 	}
 }
 
-// TestFilterIsSmall: 10,000 keys of 24 bytes take at most 0.35 MiB.
+// TestFiltersFollowEachOther: a filter that is made of parts of the one before and of
+// new keys has them all, however differently the two hold them.
+func TestFiltersFollowEachOther(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		kind := drawKind(rt)
+		has := drawKeys(rt, kind, "has")
+		if rapid.IntRange(0, 3).Draw(rt, "change") == 0 {
+			kind = drawKind(rt) // the source's keys become others
+		}
+		known := filterOf(has...)
+		var runs []run
+		var want, misses []string
+		for range rapid.IntRange(1, 4).Draw(rt, "runs") {
+			if start := rapid.IntRange(0, len(has)).Draw(rt, "start"); start < len(has) {
+				rows := rapid.IntRange(1, len(has)-start).Draw(rt, "rows")
+				runs = append(runs, run{known: true, start: start, rows: rows})
+				want = append(want, has[start:start+rows]...)
+			}
+			if fresh := drawKeys(rt, kind, "fresh"); len(fresh) > 0 {
+				runs = append(runs, run{rows: len(fresh)})
+				want, misses = append(want, fresh...), append(misses, fresh...)
+			}
+		}
+		b := newFilterBuilder(known, runs, shapeOf(misses...), 7)
+		for _, key := range misses {
+			b.miss([]byte(key), true)
+		}
+		if got := b.next.held(); !slices.Equal(got, want) {
+			rt.Fatalf("the filter has %q, want %q", got, want)
+		}
+		if b.next.born != 7 || b.full {
+			rt.Fatalf("born %d, full: %v", b.next.born, b.full)
+		}
+	})
+}
+
+// TestFilterIsSmall: what 10,000 keys take, by what they are like.
 func TestFilterIsSmall(t *testing.T) {
-	keys := make([]string, 10_000)
-	for i := range keys {
-		keys[i] = fmt.Sprintf("execution-%014d", i)
-	}
-	f := filterOf(keys...)
-	f.find([]byte("nothing"))
-	held := cap(f.keys) + 4*cap(f.ends) + 4*cap(f.table)
-	if most := 35 << 20 / 100; held > most || int64(held) != f.size() {
-		t.Errorf("the filter holds %d bytes, accounts for %d, and should at most %d", held, f.size(), most)
+	for _, c := range []struct {
+		what string
+		key  func(i int) string
+		most int // KiB
+	}{
+		{"a sequence of 24 bytes", func(i int) string { return fmt.Sprintf("execution-%014d", 1e9+i) }, 132},
+		{"numbers in text, of different lengths", func(i int) string { return fmt.Sprint(5000 + i) }, 140},
+		{"36 random characters", func(i int) string { return fmt.Sprintf("%036x", sha256.Sum256([]byte(fmt.Sprint(i))))[:36] }, 404},
+	} {
+		keys := make([]string, 10_000)
+		for i := range keys {
+			keys[i] = c.key(i)
+		}
+		f := filterOf(keys...)
+		f.find([]byte(keys[1]))
+		held := cap(f.keys) + 4*cap(f.ends) + 4*cap(f.table) + cap(f.prefix)
+		if held > c.most<<10 || int64(held) != f.size() {
+			t.Errorf("%s: the filter holds %d bytes, accounts for %d, and should at most %d", c.what, held, f.size(), c.most<<10)
+		}
 	}
 }
 
@@ -341,5 +412,44 @@ func TestPurgedKeysAreRefreshed(t *testing.T) {
 		if at := purged(); at[0] < h-31 || at[1] != 1 {
 			t.Fatalf("at hour %d: purged at %v", h, at)
 		}
+	}
+}
+
+// TestFiltersOfManyCheckersAreCapped: 10,000 checkers that are fetched in turn. Those that
+// have a place keep it, so that what fits is of use; who has none costs the database
+// a look at each key, and no memory.
+func TestFiltersOfManyCheckersAreCapped(t *testing.T) {
+	const checkers, minute = 10_000, int64(60e6)
+	f := filterOf(numbered(0, 100)...)
+	fs := newFilters(1000*f.size() + f.size()/2)
+	for turn := range int64(3) {
+		hits := 0
+		for id := range int64(checkers) {
+			known, ticket := fs.get(id, turn*minute)
+			if known != nil {
+				hits++
+			}
+			fs.put(id, turn*minute, ticket, f)
+			if fs.used > fs.budget {
+				t.Fatalf("turn %d, checker %d: %d bytes of %d are used", turn, id, fs.used, fs.budget)
+			}
+		}
+		if want := int(min(turn, 1)) * 1000; hits != want {
+			t.Errorf("turn %d: %d checkers had a filter, want %d", turn, hits, want)
+		}
+	}
+	// The first thousand are gone for good: others take their places within a turn.
+	later := 20 * minute
+	for id := range int64(checkers) {
+		if id >= 1000 {
+			_, ticket := fs.get(id, later)
+			fs.put(id, later, ticket, f)
+		}
+	}
+	if known, _ := fs.get(1500, later); known == nil {
+		t.Error("checkers that are gone did not make room")
+	}
+	if fs.used > fs.budget || fs.used < fs.budget-f.size() {
+		t.Errorf("%d bytes of %d are used", fs.used, fs.budget)
 	}
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 )
@@ -11,6 +12,9 @@ import (
 // would live until its next turn once they do not all fit.
 const idleFilter = 10 * 60 * 1e6
 
+// lookForIdleEvery lies between two looks for such filters, microseconds.
+const lookForIdleEvery = 60 * 1e6
+
 // filters are the checkers' filters, bounded together.
 type filters struct {
 	budget int64
@@ -19,6 +23,8 @@ type filters struct {
 	used    int64
 	foreign int64 // how often everything was dropped for a foreign commit
 	held    map[int64]*heldFilter
+	idle    []*heldFilter // those found by the last look that were not dropped yet, the oldest first
+	looked  int64         // start of the fetch that looked for them
 }
 
 // heldFilter is a checker's place; turn counts what was dropped from it: a
@@ -82,19 +88,36 @@ func (fs *filters) remove(h *heldFilter) {
 
 // makeRoom drops filters that were not used for long, the oldest first.
 func (fs *filters) makeRoom(size, now int64) {
-	var idle []*heldFilter
-	for _, h := range fs.held {
-		if h.filter != nil && (h.last < now-idleFilter || h.last > now+idleFilter) {
-			idle = append(idle, h)
-		}
-	}
-	slices.SortFunc(idle, func(a, b *heldFilter) int { return int(min(max(a.last-b.last, -1), 1)) })
-	for _, h := range idle {
-		if fs.used+size <= fs.budget {
+	for fs.used+size > fs.budget {
+		if len(fs.idle) == 0 && !fs.lookForIdle(now) {
 			return
 		}
-		fs.remove(h)
+		h := fs.idle[0]
+		fs.idle = fs.idle[1:]
+		if h.isIdle(now) { // still
+			fs.remove(h)
+		}
 	}
+}
+
+func (h *heldFilter) isIdle(now int64) bool {
+	return h.filter != nil && (h.last < now-idleFilter || h.last > now+idleFilter)
+}
+
+// lookForIdle looks through all filters for those that may give way. Where ten thousand
+// checkers are in want of room, each at every fetch, it is done once a minute.
+func (fs *filters) lookForIdle(now int64) (found bool) {
+	if age := now - fs.looked; age >= 0 && age < lookForIdleEvery {
+		return false
+	}
+	fs.looked = now
+	for _, h := range fs.held {
+		if h.isIdle(now) {
+			fs.idle = append(fs.idle, h)
+		}
+	}
+	slices.SortFunc(fs.idle, func(a, b *heldFilter) int { return cmp.Compare(a.last, b.last) })
+	return len(fs.idle) > 0
 }
 
 // drop forgets a checker's filter, and the one of a fetch that is under way.

@@ -92,7 +92,7 @@ func (tx *Tx) newIngest(p *dwmon.Progress, in *intake) (*ingest, error) {
 		if in.known != nil {
 			born = in.known.born
 		}
-		g.builder = newFilterBuilder(in.known, slices.Clone(in.runs), in.misses.rows, in.misses.size, born)
+		g.builder = newFilterBuilder(in.known, slices.Clone(in.runs), in.misses.keyShape, born)
 	}
 	return g, nil
 }

@@ -29,6 +29,7 @@ type intake struct {
 	started   int64
 	filters   *filters
 	known     *filter // nil for none
+	window    []byte  // of known, once it was compared with
 	ticket    ticket
 	pos       int // place in known that should come next
 	strays    int
@@ -109,7 +110,7 @@ func (in *intake) count(micros int64) {
 func (in *intake) take(keys []byte, lengths []uint32, micros []int64) error {
 	for len(lengths) > 0 {
 		if in.known != nil && in.pos < in.known.len() {
-			if rows, size := in.known.match(in.pos, keys, lengths); rows > 0 {
+			if rows, size := in.match(keys, lengths); rows > 0 {
 				in.extend(true, in.pos, rows)
 				in.pos += rows
 				keys, lengths, micros = keys[size:], lengths[rows:], micros[rows:]
@@ -128,6 +129,14 @@ func (in *intake) take(keys []byte, lengths []uint32, micros []int64) error {
 		keys, lengths, micros = keys[len(key):], lengths[1:], micros[1:]
 	}
 	return nil
+}
+
+// match compares rows with the filter's from the expected place on.
+func (in *intake) match(keys []byte, lengths []uint32) (rows, size int) {
+	if in.window == nil {
+		in.window = in.known.window()
+	}
+	return in.known.match(in.pos, keys, lengths, in.window)
 }
 
 // locate looks for a row that is not where it should be; -1: it counts as not
@@ -173,6 +182,6 @@ func (in *intake) Close() error {
 		return nil
 	}
 	in.closed = true
-	in.known, in.runs = nil, nil
+	in.known, in.window, in.runs = nil, nil, nil
 	return in.misses.close()
 }

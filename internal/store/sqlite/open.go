@@ -20,10 +20,13 @@ var _ dwmon.Store = (*DB)(nil)
 //go:embed migration/*.sql
 var migrations embed.FS
 
-// Sizes. Larger caches were not faster: what a pass touches is small.
+// Sizes. Larger caches were not faster: what a pass touches is small, and the
+// system keeps the file's pages beside. A page in the cache takes more than twice
+// its size of memory: with what SQLite puts behind it, it does not fit into one of the
+// allocator's slots of 4 KiB.
 const (
-	writerCache = 16 << 20
-	readerCache = 4 << 20
+	writerCache = 2 << 20
+	readerCache = 512 << 10
 	maxReaders  = 4
 	// walLimit is the size to which the WAL is cut back after a checkpoint.
 	walLimit = 64 << 20
@@ -62,7 +65,7 @@ type DB struct {
 	log  *slog.Logger
 
 	writer   *writer // nil when read-only
-	readers  chan *conn
+	readers  *readers
 	progress progressCache
 	filters  *filters
 	// backfill is held by the one backfill that may run at a time.
@@ -103,12 +106,9 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 		info:    info,
 		opts:    opts,
 		log:     cmp.Or(opts.Log, slog.Default()),
-		readers: make(chan *conn, maxReaders),
+		readers: newReaders(maxReaders),
 		filters: newFilters(opts.FilterMemory),
 		closed:  make(chan struct{}),
-	}
-	for range maxReaders {
-		db.readers <- nil // opened when it is first used
 	}
 	if err := db.start(ctx); err != nil {
 		db.Close()
@@ -144,36 +144,21 @@ func (db *DB) Close() error {
 		if db.writer != nil {
 			errs = append(errs, db.writer.stop())
 		}
-		errs = append(errs, db.closeReaders())
+		errs = append(errs, db.readers.close())
 		unclaimFile(db.info)
 		db.closeErr = errors.Join(errs...)
 	})
 	return db.closeErr
 }
 
-// closeReaders waits until every reader has been given back.
-func (db *DB) closeReaders() error {
-	var errs []error
-	for range maxReaders {
-		if c := <-db.readers; c != nil {
-			errs = append(errs, c.close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // read lends one of the readers to fn: what fn reads is one state of the
 // database. fn must not keep the connection.
 func (db *DB) read(ctx context.Context, fn func(*conn) error) (err error) {
-	var c *conn
-	select {
-	case <-db.closed:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	case c = <-db.readers:
+	if err := db.readers.enter(ctx, db.closed); err != nil {
+		return err
 	}
-	defer func() { db.readers <- c }()
+	defer db.readers.leave()
+	c := db.readers.take()
 	if c == nil {
 		fresh, err := connect(ctx, readerDSN(db.path, db.opts.ReadOnly))
 		if err != nil {
@@ -187,8 +172,9 @@ func (db *DB) read(ctx context.Context, fn func(*conn) error) (err error) {
 		if _, endErr := c.exec("ROLLBACK"); endErr != nil {
 			// A connection that cannot end its transaction is of no use any more.
 			c.close()
-			c = nil
+			return
 		}
+		db.readers.put(c, time.Now())
 	}()
 	if _, err := c.exec("BEGIN"); err != nil {
 		return explain(db.path, err)

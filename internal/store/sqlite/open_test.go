@@ -206,7 +206,7 @@ func TestSettingsOfTheConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := mustOpen(t, filepath.Join(dir, "a?b#c%20.db"), Options{})
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "auto_vacuum": "2", "journal_size_limit": "67108864", "cache_size": "-16384", "busy_timeout": "5000", "query_only": "0"}
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "auto_vacuum": "2", "journal_size_limit": "67108864", "cache_size": "-2048", "busy_timeout": "5000", "query_only": "0"}
 	check := func(c *conn) error {
 		for name, value := range want {
 			r, err := c.one("PRAGMA " + name)
@@ -222,7 +222,7 @@ func TestSettingsOfTheConnections(t *testing.T) {
 	if err := db.write(t.Context(), func(tx *Tx) error { return check(tx.conn) }); err != nil {
 		t.Fatal(err)
 	}
-	want = map[string]string{"journal_mode": "wal", "cache_size": "-4096", "query_only": "1"}
+	want = map[string]string{"journal_mode": "wal", "cache_size": "-512", "query_only": "1"}
 	if err := db.read(t.Context(), check); err != nil {
 		t.Fatal(err)
 	}
