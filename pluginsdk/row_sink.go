@@ -44,7 +44,7 @@ type rowSink struct {
 	err    error // the first one; nothing is sent after it
 	closed bool  // GetRows has returned
 
-	rows      uint64 // appended
+	sent      uint64 // rows in batches before this one
 	skipped   uint64
 	warnings  int
 	truncated bool
@@ -62,7 +62,7 @@ func newRowSink(ctx context.Context, stream rowStream, batchRows int) *rowSink {
 	s := &rowSink{
 		stream:    stream,
 		batchRows: batchRows,
-		batch:     newRowBatch(),
+		batch:     newRowBatch(batchRows),
 		began:     time.Now(),
 	}
 	// The lock keeps a timer that fires at once from seeing a half-made sink.
@@ -79,6 +79,10 @@ func newRowSink(ctx context.Context, stream rowStream, batchRows int) *rowSink {
 
 func (s *rowSink) Append(key string, at time.Time) error {
 	s.mu.Lock()
+	if !at.IsZero() && addPlain(s.batch, key, microsOf(at)) {
+		s.mu.Unlock()
+		return nil
+	}
 	defer s.mu.Unlock()
 	if at.IsZero() {
 		return s.fail(CheckerError(fmt.Errorf("row %d has no time (the zero time.Time); leave out rows without one with SkipNull", s.rowNumber())))
@@ -103,12 +107,20 @@ func microsOf(at time.Time) int64 {
 
 func (s *rowSink) AppendMicros(key string, us int64) error {
 	s.mu.Lock()
+	if addPlain(s.batch, key, us) {
+		s.mu.Unlock()
+		return nil
+	}
 	defer s.mu.Unlock()
 	return appendRow(s, key, us)
 }
 
 func (s *rowSink) AppendBytes(key []byte, us int64) error {
 	s.mu.Lock()
+	if addPlain(s.batch, key, us) {
+		s.mu.Unlock()
+		return nil
+	}
 	defer s.mu.Unlock()
 	return appendRow(s, key, us)
 }
@@ -136,7 +148,6 @@ func appendRow[K string | []byte](s *rowSink, key K, us int64) error {
 		}
 	}
 	addRow(s.batch, key, us)
-	s.rows++
 	if s.batch.rows >= s.batchRows {
 		return s.flush()
 	}
@@ -147,12 +158,13 @@ var errSinkClosed = errors.New("the fetch is over: rows must be appended before 
 
 // rowNumber is the place, from 1, of the row being looked at in the source's
 // result.
-func (s *rowSink) rowNumber() uint64 { return s.rows + s.skipped + 1 }
+func (s *rowSink) rowNumber() uint64 { return s.sent + uint64(s.batch.rows) + s.skipped + 1 }
 
 // fail keeps the first error.
 func (s *rowSink) fail(err error) error {
 	if s.err == nil {
 		s.err = err
+		s.batch.plain = 0 // so that the next row finds the error
 	}
 	return s.err
 }
@@ -162,9 +174,12 @@ func (s *rowSink) flush() error {
 	if s.err != nil || s.batch.rows == 0 {
 		return s.err
 	}
-	err := s.send(s.batch.encode())
-	s.batch.reset()
-	return err
+	if err := s.send(s.batch.encode()); err != nil {
+		return err
+	}
+	s.sent += uint64(s.batch.rows)
+	s.batch.reset(s.batchRows)
+	return nil
 }
 
 func (s *rowSink) send(m *pluginv1.GetRowsResponse) error {
@@ -243,7 +258,7 @@ func (s *rowSink) finish() error {
 		return err
 	}
 	return s.send(&pluginv1.GetRowsResponse{Event: &pluginv1.GetRowsResponse_Summary{Summary: &pluginv1.RowsSummary{
-		RowsSent:    s.rows,
+		RowsSent:    s.sent,
 		Truncated:   s.truncated,
 		SourceTime:  durationpb.New(max(time.Since(s.began)-s.sending, 0)),
 		SkippedNull: s.skipped,
@@ -259,4 +274,6 @@ func (s *rowSink) abort() {
 	defer s.mu.Unlock()
 	s.closed = true
 	s.timer.Stop()
+	s.batch.putBack()
+	s.batch = &rowBatch{} // takes no plain row, so that a late one finds the sink closed
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,22 +137,24 @@ func TestRowSinkKeepsEveryRow(t *testing.T) {
 // TestRowSinkFillsMessages: a batch is sent when the next row would not fit, not
 // long before.
 func TestRowSinkFillsMessages(t *testing.T) {
-	for _, length := range []int{24, 36, 100, 1000, 5000} {
-		var rec recorder
-		out := newRowSink(t.Context(), &rec, 0)
-		for i := range 3 * MaxBatchRows {
-			if err := out.AppendBytes(make([]byte, length), 1_700_000_000_000_000+int64(i)); err != nil {
-				t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) { // however slow the machine, no row waits too long
+		for _, length := range []int{24, 36, 100, 1000, 5000} {
+			var rec recorder
+			out := newRowSink(t.Context(), &rec, 0)
+			for i := range 3 * MaxBatchRows {
+				if err := out.AppendBytes(make([]byte, length), plainMicros+int64(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out.abort()
+			rec.rows(t, MaxBatchRows)
+			for _, e := range rec.events {
+				if size := proto.Size(e); size+length+rowFraming+batchFraming <= maxBatchBytes {
+					t.Errorf("keys of %d bytes: a message of %d bytes was sent though another row would fit", length, size)
+				}
 			}
 		}
-		out.abort()
-		rec.rows(t, MaxBatchRows)
-		for _, e := range rec.events {
-			if size := proto.Size(e); size+length+rowFraming+batchFraming <= maxBatchBytes {
-				t.Errorf("keys of %d bytes: a message of %d bytes was sent though another row would fit", length, size)
-			}
-		}
-	}
+	})
 }
 
 func TestRowSinkRefuses(t *testing.T) {
@@ -341,4 +345,95 @@ type marshaller struct{ buf []byte }
 func (m *marshaller) Send(msg *pluginv1.GetRowsResponse) (err error) {
 	m.buf, err = proto.MarshalOptions{}.MarshalAppend(m.buf[:0], msg)
 	return err
+}
+
+// plainMicros is the time of a row that addPlain takes.
+const plainMicros = 1_700_000_000_000_000
+
+// TestRowSinkThatFailedTakesNoPlainRow: the short way of most rows asks neither for
+// an error nor for the end of the fetch.
+func TestRowSinkThatFailedTakesNoPlainRow(t *testing.T) {
+	gone := errors.New("the host has gone")
+	for _, c := range []struct {
+		name string
+		end  func(out *rowSink, stream *recorder, cancel func())
+	}{
+		{"after a row that was refused", func(out *rowSink, _ *recorder, _ func()) { _ = out.AppendMicros("k", maxMicros) }},
+		{"after the end of the call", func(out *rowSink, _ *recorder, cancel func()) {
+			cancel()
+			for out.AppendMicros("k", 1) == nil { // the watch over the call runs beside us
+				runtime.Gosched()
+			}
+		}},
+		{"after the stream has failed", func(out *rowSink, stream *recorder, _ func()) {
+			stream.fail = gone
+			for range MaxBatchRows {
+				_ = out.AppendMicros("k", 1)
+			}
+		}},
+		{"after GetRows has returned", func(out *rowSink, _ *recorder, _ func()) { out.abort() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var rec recorder
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			out := newRowSink(ctx, &rec, 0)
+			defer out.abort()
+			if err := out.AppendMicros("k", plainMicros); err != nil {
+				t.Fatal(err)
+			}
+			c.end(out, &rec, cancel)
+			for name, add := range map[string]func() error{
+				"Append":       func() error { return out.Append("k", time.UnixMicro(plainMicros)) },
+				"AppendMicros": func() error { return out.AppendMicros("k", plainMicros) },
+				"AppendBytes":  func() error { return out.AppendBytes([]byte("k"), plainMicros) },
+			} {
+				if add() == nil {
+					t.Errorf("%s takes a row", name)
+				}
+			}
+		})
+	}
+}
+
+// TestRowSinkLeavesItsBatchAlone: the buffers of a fetch that is over serve others,
+// which a row that comes too late must not spoil.
+func TestRowSinkLeavesItsBatchAlone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var first, second recorder
+		late := newRowSink(context.Background(), &first, 0)
+		for range rapid.IntRange(0, 3).Draw(t, "rows of a fetch before") {
+			if err := late.AppendMicros("early", plainMicros); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rapid.Bool().Draw(t, "it succeeded") {
+			if err := late.finish(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		late.abort()
+		out := newRowSink(context.Background(), &second, 0)
+		defer out.abort()
+		var want []row
+		for i := range rapid.IntRange(1, 5).Draw(t, "rows") {
+			r := row{fmt.Sprint("key ", i), plainMicros + int64(i)}
+			if err := out.AppendMicros(r.key, r.us); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, r)
+			if err := late.AppendBytes([]byte("late"), plainMicros); !errors.Is(err, errSinkClosed) {
+				t.Fatalf("a late row gets %v", err)
+			}
+		}
+		if err := out.finish(); err != nil {
+			t.Fatal(err)
+		}
+		if got := second.rows(t, MaxBatchRows); !slices.Equal(got, want) {
+			t.Fatalf("%v came, want %v", got, want)
+		}
+		if n := second.summary().GetRowsSent(); n != uint64(len(want)) {
+			t.Fatalf("the summary speaks of %d rows, want %d", n, len(want))
+		}
+	})
 }

@@ -45,8 +45,20 @@ func goPluginConfig(s *server, stderr io.Writer) *goplugin.ServeConfig {
 }
 
 func newGRPCServer(opts []grpc.ServerOption) *grpc.Server {
-	return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes))...)
+	return grpc.NewServer(append(
+		opts,
+		grpc.MaxRecvMsgSize(MaxMessageBytes),
+		grpc.MaxSendMsgSize(MaxMessageBytes),
+		// Fixed windows: gRPC would send a ping with each call, to estimate the bandwidth
+		// of a local socket.
+		grpc.InitialWindowSize(windowBytes),
+		grpc.InitialConnWindowSize(windowBytes),
+	)...)
 }
+
+// windowBytes is how much the host may send ahead of what has been read, for each
+// call and for all together.
+const windowBytes = 1 << 20
 
 // glue is the one plugin that go-plugin knows.
 type glue struct {

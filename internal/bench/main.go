@@ -79,9 +79,9 @@ func measureAll(ctx context.Context, b *bench, rows []int, out *printer) {
 
 // options are what the flags say.
 type options struct {
-	rows        []int
+	rows               []int
 	json, quick, scale bool
-	dir, plots  string
+	dir, plots         string
 }
 
 const usage = `bench measures dwmon against the numbers that it means to reach.

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/pluginhost/hostbench"
 )
 
 // fetchOverRaw is row 1.
@@ -18,7 +22,34 @@ func fetchOverRaw(ctx context.Context, b *bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []figure{{value: ratio, detail: ms(x) + " over " + ms(y)}}, nil
+	cpu, err := fetchCPU(ctx, b, rig)
+	if err != nil {
+		return nil, err
+	}
+	return []figure{{value: ratio, detail: ms(x) + " over " + ms(y) + cpu}}, nil
+}
+
+// fetchCPU says what the fetch and the raw frame cost in processor time, which
+// depends less than their time on what else the machine does. It is empty where
+// that cannot be read.
+func fetchCPU(ctx context.Context, b *bench, rig *hostbench.Rig) (string, error) {
+	b.say("row 1: processor time")
+	var plugin, daemon, raw []time.Duration
+	for range b.turns(21) {
+		fetch, err := rig.FetchCPU(ctx, 20)
+		if errors.Is(err, hostbench.ErrNoCPU) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		frame, err := rig.RawCPU(80)
+		if err != nil {
+			return "", err
+		}
+		plugin, daemon, raw = append(plugin, fetch.Other), append(daemon, fetch.Host), append(raw, frame.Host+frame.Other)
+	}
+	return fmt.Sprintf("; CPU: plugin %s, daemon %s, over %s", ms(median(plugin)), ms(median(daemon)), ms(median(raw))), nil
 }
 
 // fetchAllocations is row 2.

@@ -1,6 +1,7 @@
 package hostbench
 
 import (
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -36,11 +37,26 @@ func loop(b *testing.B, do func() error) {
 func BenchmarkFetch(b *testing.B) {
 	r := newRig(b)
 	loop(b, func() error { return r.Fetch(b.Context()) })
+	reportCPU(b, func(n int) (CPU, error) { return r.FetchCPU(b.Context(), n) })
 }
 
 func BenchmarkRawFrame(b *testing.B) {
 	r := newRig(b)
 	loop(b, r.RawFrame)
+	reportCPU(b, r.RawCPU)
+}
+
+// reportCPU reports the processor time of both processes, where it can be read.
+func reportCPU(b *testing.B, measure func(n int) (CPU, error)) {
+	cpu, err := measure(b.N)
+	if errors.Is(err, ErrNoCPU) {
+		return
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(cpu.Host.Microseconds()), "µs-host/op")
+	b.ReportMetric(float64(cpu.Other.Microseconds()), "µs-other/op")
 }
 
 func BenchmarkSmallCall(b *testing.B) {

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package hostbench
+
+import "time"
+
+func processCPU(int) (time.Duration, error) { return 0, ErrNoCPU }
