@@ -32,7 +32,8 @@ var ErrUnsupported = errors.New("a faster clock cannot be built in here")
 
 // Lapse is the time of the programs that were built for it.
 type Lapse struct {
-	// Rate is how many times as fast as the world's it runs, at least 1.
+	// Rate is how many times as fast as the world's it runs, at least 1; at 1 programs are
+	// built as usual.
 	Rate int64
 	// Anchor is where both agree, in whole seconds.
 	Anchor time.Time
@@ -61,6 +62,9 @@ func New(ctx context.Context, dir string, l Lapse) (*Builder, error) {
 	if l.Rate < 1 || l.Anchor.Nanosecond() != 0 || l.Anchor.Unix() < 0 {
 		return nil, fmt.Errorf("timelapse: a rate of %d from %s on: the rate must be at least 1, the anchor a whole second after 1970", l.Rate, l.Anchor)
 	}
+	if l.Rate == 1 {
+		return &Builder{lapse: l}, nil
+	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("%w: the runtime of %s/%s is not known, only that of linux/amd64", ErrUnsupported, runtime.GOOS, runtime.GOARCH)
 	}
@@ -72,14 +76,13 @@ func New(ctx context.Context, dir string, l Lapse) (*Builder, error) {
 	return b, b.write(filepath.Join(strings.TrimSpace(string(root)), "src", "runtime"), dir)
 }
 
-// Build builds a package of this module into a file; variables are set by the linker,
-// each as IMPORTPATH.NAME=TEXT.
-func (b *Builder) Build(ctx context.Context, pkg, file string, variables ...string) error {
-	flags := []string{"-s", "-w"}
-	for _, v := range append(variables, fmt.Sprintf("runtime.lapse=%d %d", b.lapse.Rate, b.lapse.Anchor.Unix())) {
-		flags = append(flags, "-X", "'"+v+"'")
+// Build builds a package into a file.
+func (b *Builder) Build(ctx context.Context, pkg, file string) error {
+	args := []string{"build", "-trimpath", "-o", file}
+	if b.overlay != "" {
+		args = append(args, "-overlay", b.overlay, "-ldflags", fmt.Sprintf("-s -w -X 'runtime.lapse=%d %d'", b.lapse.Rate, b.lapse.Anchor.Unix()))
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", b.overlay, "-ldflags", strings.Join(flags, " "), "-o", file, pkg)
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
