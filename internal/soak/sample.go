@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -124,9 +125,12 @@ func (w *watcher) sample(ctx context.Context) error {
 	return nil
 }
 
-// files are all that dwmon and its plugins have made, but for the log.
+// files are all that there are but for the log, which grows, and what the soak itself
+// writes down.
 func (s *site) files() []string {
-	return slices.DeleteFunc(filesBelow(s.dir), func(path string) bool { return path == s.path("daemon.log") })
+	return slices.DeleteFunc(filesBelow(s.dir), func(path string) bool {
+		return path == s.path("daemon.log") || filepath.Dir(path) == s.path("build")
+	})
 }
 
 // profile has the daemon write down its goroutines and its heap, for whoever looks

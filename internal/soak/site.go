@@ -160,7 +160,8 @@ func (s *site) arrive(ctx context.Context) error {
 }
 
 // configure writes dwmon.yaml. variant 0 is how it is when samples are taken; others
-// have another instance, handler and limits.
+// have another instance, handler and limits. Plugins start when they are first needed,
+// which each of these is in the first minute.
 func (s *site) configure(variant int) error {
 	extra, concurrency := "", 4
 	if variant > 0 {
@@ -181,14 +182,15 @@ sources:
   SHAKY: {getter: moody, concurrency: %d, settings: {dir: moods, name: shaky}}
   EVENTS: {getter: sqlite, timeout: 10m, settings: {dsn: "sqlite:work/source.db"}}
 handlers:
-  - {plugin: log, on: change}
+  - {plugin: log, on: every}
   - {name: moody, plugin: moody, on: every, settings: {dir: moods, name: handler}}
-  - {name: hook, plugin: webhook, on: change, settings: {url: "%s/hook"}}
-  - {name: pager, plugin: pager, on: bad}
+  - {name: hook, plugin: webhook, on: every, settings: {url: "%s/hook"}}
+  - {name: changes, plugin: webhook, on: change, settings: {url: "%s/hook"}}
+  - {name: pager, plugin: pager, on: every, match: [name=steady/one]}
 %spurger: {plugin: retention, settings: {keep: 30m}}
 calendars: {closed: work/closed.ics}
 heartbeat: {url: "%s/beat"}
-`, minutes(keep), minutes(keep), concurrency, s.url, extra, s.url))
+`, minutes(keep), minutes(keep), concurrency, s.url, s.url, extra, s.url))
 }
 
 // minutes writes a time as dwmon.yaml has them.

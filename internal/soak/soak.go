@@ -96,8 +96,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 // plan is what a soak consists of.
 type plan struct {
 	// warmUp and measured are how many rounds there are before the first sample and
-	// from then on.
+	// from then on, at least; warm and lived how long, of the daemon's time.
 	warmUp, measured int
+	warm, lived      time.Duration
 	// acts are done in each round, in span of the world's time.
 	acts []act
 	span time.Duration
@@ -112,7 +113,7 @@ const patience = 20 * time.Minute
 func planOf(o Options) plan {
 	rate := time.Duration(o.Rate)
 	return plan{
-		warmUp: int(warmUp / round), measured: int((o.For*rate - warmUp) / round),
+		warm: warmUp, lived: o.For * rate, measured: fewest + sweepPeriod - 1,
 		acts: acts, span: round * 3 / 4 / rate, patience: patience / rate,
 	}
 }
@@ -134,19 +135,20 @@ func run(ctx context.Context, o Options, p plan) (_ *Report, err error) {
 	w := watcher{site: s}
 	c := &churn{site: s, plan: p, report: r, rng: rand.New(rand.NewPCG(o.Seed, 1))}
 	began := s.lapse.Now()
-	for i := range p.warmUp + p.measured {
-		say(fmt.Sprintf("round %d of %d, %s lived", i+1, p.warmUp+p.measured, s.lapse.Now().Sub(began).Round(time.Minute)))
+	for n, lived := 1, time.Duration(0); r.Samples < p.measured || lived < p.lived; n++ {
+		say(fmt.Sprintf("round %d, %s lived", n, lived.Round(time.Minute)))
 		if err := c.round(ctx); err != nil {
 			return nil, err
 		}
-		if i+1 == p.warmUp {
-			r.WarmUp = s.lapse.Now().Sub(began)
+		lived = s.lapse.Now().Sub(began)
+		if n < p.warmUp || lived < p.warm {
+			continue
+		}
+		if r.WarmUp == 0 {
+			r.WarmUp = lived
 			if err := w.profile("first"); err != nil {
 				return nil, err
 			}
-		}
-		if i < p.warmUp {
-			continue
 		}
 		if err := w.sample(ctx); err != nil {
 			return nil, err

@@ -76,7 +76,10 @@ func run() error {
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Started: func(address string) {
 			fmt.Println(address)
-			go answer(os.Stdin, os.Stdout)
+			go func() {
+				answer(os.Stdin, os.Stdout)
+				stop() // whoever soaks has gone
+			}()
 		},
 	})
 }

@@ -78,11 +78,12 @@ func New(ctx context.Context, dir string, l Lapse) (*Builder, error) {
 
 // Build builds a package into a file.
 func (b *Builder) Build(ctx context.Context, pkg, file string) error {
-	args := []string{"build", "-trimpath", "-o", file}
+	args, link := []string{"build", "-trimpath", "-o", file}, "-s -w"
 	if b.overlay != "" {
-		args = append(args, "-overlay", b.overlay, "-ldflags", fmt.Sprintf("-s -w -X 'runtime.lapse=%d %d'", b.lapse.Rate, b.lapse.Anchor.Unix()))
+		args = append(args, "-overlay", b.overlay)
+		link += fmt.Sprintf(" -X 'runtime.lapse=%d %d'", b.lapse.Rate, b.lapse.Anchor.Unix())
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-ldflags", link, pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
