@@ -26,10 +26,10 @@ var changing = []string{
 
 // queries is how many queries a checker has in turn: of each that it ever had, a
 // small row stays (docs/reliability.md), and is not to be found anew by each soak.
-const queries = 8
+const queries = 4
 
-// text is a checker's, one for each number. Those that differ by a multiple of three have the same
-// line, those that differ by a multiple of queries the same query.
+// text is a checker's, one for each number. Those that differ by a multiple of three
+// have the same line, those that differ by a multiple of queries the same query.
 func text(name string, number int, options ...string) string {
 	source, query := "SHAKY", fmt.Sprintf("60 20 of text %d", number%queries)
 	if strings.HasPrefix(name, "events/") {

@@ -47,8 +47,9 @@ func (s *site) tables(ctx context.Context) ([]string, error) {
 	return s.texts(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%' ORDER BY name")
 }
 
-// steadyFaults says which minutes of the checkers that nothing happens to have not
-// exactly one verdict, or lie in a gap: of those that were settled since shortly before the last sample, which are not swept yet.
+// steadyFaults says which due minutes of the checkers that nothing happens to have not
+// exactly one verdict and do not lie in exactly one gap: of the newest that are settled,
+// since before the last sample, which no sweep has removed yet.
 func (s *site) steadyFaults(ctx context.Context) (faults []string) {
 	for _, c := range steady {
 		found, err := s.texts(ctx, `

@@ -11,8 +11,8 @@ import (
 	"github.com/dwmon/dwmon/internal/store/sqlite"
 )
 
-// recorded is a site whose steady checkers have every minute of the last hour that they should, but for what
-// statements change.
+// recorded is a site whose steady checkers have a verdict for each minute of an hour
+// that is due, but for what statements change.
 func recorded(t *testing.T, statements ...string) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir()}

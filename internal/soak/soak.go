@@ -2,10 +2,10 @@
 // changes, and looks whether what it holds stays flat: goroutines, descriptors, memory,
 // rows, files.
 //
-// The daemon, dwmon and the plugins are built with a faster clock (package timelapse). Each round, ten minutes of their time, does every act of
-// churn once, in an order of its own, then puts all back as it was, waits until dwmon
-// has come to rest, and takes a sample: so that samples can be compared. judge.go says
-// what a series of them shows.
+// The daemon, dwmon and the plugins are built with a faster clock (package timelapse).
+// Each round, ten minutes of their time, does every act of churn once, in an order of its
+// own, then puts all back as it was, waits until dwmon has come to rest, and takes a
+// sample: so that samples can be compared. judge.go says what a series of them shows.
 package soak
 
 import (
@@ -69,7 +69,7 @@ type Report struct {
 	OK     bool     `json:"ok"`
 }
 
-// Fault notes one, unless there are many already.
+// fault notes one, unless there are many already.
 func (r *Report) fault(format string, args ...any) {
 	if len(r.Faults) < 50 {
 		r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
@@ -134,6 +134,9 @@ func run(ctx context.Context, o Options, p plan) (_ *Report, err error) {
 	defer func() { err = errors.Join(err, s.stop()) }()
 	w := watcher{site: s}
 	c := &churn{site: s, plan: p, report: r, rng: rand.New(rand.NewPCG(o.Seed, 1))}
+	if err := c.rest(ctx); err != nil { // commands find nothing before all was checked
+		return nil, err
+	}
 	began := s.lapse.Now()
 	for n, lived := 1, time.Duration(0); r.Samples < p.measured || lived < p.lived; n++ {
 		say(fmt.Sprintf("round %d, %s lived", n, lived.Round(time.Minute)))

@@ -31,7 +31,7 @@ func folder(t *testing.T) string {
 // would take dwmon minutes to make up for is left out.
 func TestASoak(t *testing.T) {
 	o := Options{Rate: 1, Seed: 1, Dir: folder(t), Progress: func(text string) { t.Log(text) }}
-	p := plan{warmUp: 2, measured: 2, span: 10 * time.Second, patience: 3 * time.Minute}
+	p := plan{warmUp: 2, measured: 2, span: 5 * time.Second, patience: 3 * time.Minute}
 	p.acts = slices.DeleteFunc(slices.Clone(acts), func(a act) bool { return a.slow })
 	if everything() {
 		o.Rate = 24
