@@ -14,7 +14,7 @@ type Measure struct {
 	// small the number: what 5 % of it is may be less than one.
 	Floor float64
 	// Swept says that it goes up and down with the sweeps: what is judged then is the
-	// most within a sweep's period.
+	// most within each of their periods.
 	Swept bool
 }
 
@@ -28,10 +28,11 @@ type Series struct {
 const tolerance = 0.05
 
 // sure is the normal score beyond which a trend is not taken for chance: one time in
-// twenty, where there is none.
-const sure = 1.645
+// a hundred, where there is none.
+const sure = 2.326
 
-// fewest samples of which anything is said.
+// fewest samples, or periods of the sweep, of which anything is said. Of five that rise
+// one after the other nobody could be sure.
 const fewest = 6
 
 // Verdicts on a series.
@@ -89,10 +90,11 @@ func judge(s Series, period int) Finding {
 	return f
 }
 
-// most is the greatest of each period of values that stand one after the other.
+// most is the greatest of each period of values, the last of which ends with them. Each
+// value counts once: periods that overlap would agree with each other by themselves.
 func most(values []float64, period int) (out []float64) {
-	for end := period; end <= len(values); end++ {
-		out = append(out, slices.Max(values[end-period:end]))
+	for block := range slices.Chunk(values[len(values)%period:], period) {
+		out = append(out, slices.Max(block))
 	}
 	return out
 }

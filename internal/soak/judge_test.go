@@ -52,11 +52,12 @@ func TestJudge(t *testing.T) {
 			return 60 << 20
 		}), Flat},
 		{"rows come, and are swept each hour", rows, made(90, func(i int) float64 { return 5000 + 800*float64(i%6) }), Flat},
-		{"rows are swept each hour, cut in the rise", rows, made(17, func(i int) float64 { return 5000 + 800*float64(i%6) }), Flat},
+		{"rows are swept each hour, cut in the rise", rows, made(40, func(i int) float64 { return 5000 + 800*float64(i%6) }), Flat},
 		{"one row in each round is never swept", rows, made(90, func(i int) float64 { return 40 + float64(i) }), Grows},
 		{"a tenth of the rows is never swept", rows, made(90, func(i int) float64 { return 5000 + 800*float64(i%6) + 80*float64(i) }), Grows},
 		{"too few to say", goroutines, made(5, func(i int) float64 { return float64(100 * i) }), TooFew},
-		{"enough, but for a sweep's period", rows, made(10, func(i int) float64 { return float64(100 * i) }), TooFew},
+		{"a burst now and then, by chance more often in the end", rows, made(40, func(i int) float64 { return []float64{11, 11, 43, 55, 75, 60, 22}[i/6] }), Flat},
+		{"enough, but of fewer periods of the sweep", rows, made(35, func(i int) float64 { return float64(100 * i) }), TooFew},
 		{"nothing there at all", goroutines, made(90, func(int) float64 { return 0 }), Flat},
 	} {
 		t.Run(c.says, func(t *testing.T) {

@@ -19,7 +19,7 @@ var measures = []Measure{
 	{Name: "memory as it is", Unit: "bytes", Floor: 6 << 20},
 	{Name: "descriptors of plugins", Floor: 4},
 	{Name: "memory of plugins", Unit: "bytes", Floor: 8 << 20},
-	{Name: "database and WAL", Unit: "bytes", Floor: 1 << 20},
+	{Name: "database and WAL", Unit: "bytes", Floor: 1 << 20, Swept: true},
 	{Name: "files", Floor: 3},
 }
 
@@ -47,9 +47,12 @@ func (w *watcher) add(m Measure, value float64) {
 	s.Values = append(s.Values, value)
 }
 
-// looks is how often a number is looked at that passes and calls under way change:
-// the least counts.
-const looks = 6
+// looks is how often a number is looked at that passes and calls under way change, and
+// betweenThem how long, of the world's time, lies between two: the least counts.
+const (
+	looks       = 10
+	betweenThem = 200 * time.Millisecond
+)
 
 // sample notes what is held now.
 func (w *watcher) sample(ctx context.Context) error {
@@ -96,7 +99,7 @@ func (w *watcher) sample(ctx context.Context) error {
 		note("descriptors of plugins", pluginOpen)
 		note("memory of plugins", pluginMemory)
 		note("files", float64(len(w.files())))
-		if err := pause(ctx, w.lapse.InWorld(3*time.Second)); err != nil {
+		if err := pause(ctx, betweenThem); err != nil {
 			return err
 		}
 	}

@@ -79,9 +79,10 @@ func (r *Report) fault(format string, args ...any) {
 // ErrTooShort says that a soak would have too few samples.
 var ErrTooShort = errors.New("too short")
 
-// Least is the shortest time of the world in which a soak at a rate says something.
+// Least is the shortest time of the world in which a soak at a rate says something, if
+// not of rows.
 func Least(rate int64) time.Duration {
-	return (warmUp + (fewest+sweepPeriod-1)*round) / time.Duration(rate)
+	return (warmUp + 2*fewest*round) / time.Duration(rate)
 }
 
 // Run soaks. An error means that it could not be done; what it has found is in the
@@ -113,7 +114,7 @@ const patience = 20 * time.Minute
 func planOf(o Options) plan {
 	rate := time.Duration(o.Rate)
 	return plan{
-		warm: warmUp, lived: o.For * rate, measured: fewest + sweepPeriod - 1,
+		warm: warmUp, lived: o.For * rate, measured: fewest,
 		acts: acts, span: round * 3 / 4 / rate, patience: patience / rate,
 	}
 }
