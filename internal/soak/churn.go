@@ -78,7 +78,7 @@ var acts = []act{
 	{"a source has no rows: incidents", func(_ context.Context, c *churn) error { return c.mood("shaky", "quiet", 4) }, true},
 	{"results are large", func(_ context.Context, c *churn) error { return c.mood("shaky", "large", 3) }, true},
 	{"a getter crashes in a call", func(_ context.Context, c *churn) error { return c.mood("shaky", "crashes", 3) }, true},
-	{"a source's database is away", func(ctx context.Context, c *churn) error { return c.noDatabase(ctx) }, true},
+	{"a plugin's file is away", func(ctx context.Context, c *churn) error { return c.pluginAway(ctx) }, true},
 	// Plugins.
 	{"a plugin is killed", func(ctx context.Context, c *churn) error { return c.kill(ctx) }, false},
 	{"a plugin is replaced", func(_ context.Context, c *churn) error { return errors.Join(c.replaceMoody(c.next()), c.hangUp()) }, false},
@@ -257,7 +257,7 @@ func (c *churn) allGone(context.Context) error {
 	return errors.Join(os.Rename(c.path("checks"), c.path("gone")), pause(context.Background(), 300*time.Millisecond), os.Rename(c.path("gone"), c.path("checks")))
 }
 
-func (c *churn) noDatabase(context.Context) error {
+func (c *churn) pluginAway(context.Context) error {
 	from, to := c.path("plugins/dwmon-plugin-sqlite"), c.path("plugins/.sqlite")
 	return errors.Join(os.Rename(from, to), c.hangUp(), c.after(3, func() error { return errors.Join(os.Rename(to, from), c.hangUp()) }))
 }
