@@ -13,6 +13,7 @@ DEMOARGS  ?=
 BENCHARGS ?=
 SIMARGS   ?=
 FUZZARGS  ?=
+SOAKARGS  ?=
 
 # A tag v1.2.3 gives 1.2.3, five commits later 1.2.3+5.gHASH: the commits are
 # build metadata, because as a pre-release they would sort before the tag.
@@ -172,6 +173,12 @@ bench: ## measure, side by side, against the numbers to reach
 .PHONY: sim
 sim: ## live simulated years of dwmon, in which everything fails that can, for a minute
 	$(GO) run ./internal/sim/cmd $(SIMARGS)
+
+# Programs with a faster clock are built from Go's runtime up: the first time takes
+# minutes.
+.PHONY: soak
+soak: ## let a real daemon live a day in an hour, with churn, and see what grows
+	$(GO) run ./internal/soak/cmd $(SOAKARGS)
 
 # Only what the demo runs: a newcomer waits for it.
 .PHONY: demo

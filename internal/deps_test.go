@@ -208,8 +208,20 @@ var rules = []rule{
 		why: "the same points always give the same bytes, whoever writes them where",
 	},
 	{
+		of: []string{"internal/soak/timelapse"}, ours: []string{},
+		why: "programs live faster by how they are built, and nothing of ours may know",
+	},
+	{
+		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held"},
+		why: "a soak sees dwmon from outside, as the system and its users do",
+	},
+	{
+		of: []string{"internal/soak/plugin"}, ours: []string{"pluginsdk/...", "proto/..."},
+		why: "the plugin of the soak is written as anybody's",
+	},
+	{
 		of:   []string{"cmd/dwmon"},
-		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim"},
+		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim", "internal/soak/timelapse", "internal/soak/held"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }
@@ -225,7 +237,7 @@ var users = []struct {
 		why: "the wire has one reader on each side; everybody else speaks the nouns or the SDK",
 	},
 	{
-		of: []string{"internal/daemon"}, by: []string{"cmd/dwmon"},
+		of: []string{"internal/daemon"}, by: []string{"cmd/dwmon", "internal/soak/daemon"},
 		why: "the daemon knows all parts; a part that knew the daemon would close the circle",
 	},
 	{

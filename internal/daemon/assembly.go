@@ -40,6 +40,9 @@ type Options struct {
 	Guard []string
 	// Attach names plugins that run under a debugger; see pluginhost.ParseAttach.
 	Attach map[string]pluginhost.Attachment
+	// Timings of the plugin host of which any that is 0 has its default: no setting
+	// changes them.
+	Timings pluginhost.Timings
 	// Now stands for the clock; nil: time.Now. Only Once heeds it.
 	Now func() time.Time
 	// HangUp asks for a reload; nil: nobody does.
@@ -171,6 +174,7 @@ func (a *assembly) startHost(ctx context.Context) error {
 		Installation: installation,
 		LogLevel:     a.opts.LogLevel,
 		Attach:       a.opts.Attach,
+		Timings:      a.opts.Timings,
 	})
 	if err != nil {
 		return &EnvironmentError{fmt.Errorf("start the plugin host: %w", err)}
