@@ -184,6 +184,29 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
+// TestWithoutTheTool: a comparison that cannot be made is missing, however often it is asked for,
+// and the databases are filled all the same.
+func TestWithoutTheTool(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	b, err := newBench(t.TempDir(), true, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	h, err := b.history(t.Context(), "uuid", 12_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := h.withTool(t.Context()); !errors.Is(err, errMissing) {
+			t.Errorf("the tool that there is not: %v", err)
+		}
+	}
+	if err := h.pass()(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--help"}, &out, &errs); code != 0 || errs.Len() > 0 {

@@ -145,7 +145,9 @@ func (h *history) indexByTime(ctx context.Context) (statement string, err error)
 	if err != nil {
 		return "", err
 	}
-	err = db.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE name = 'seen_ts'").Scan(&statement)
+	if err = db.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE name = 'seen_ts'").Scan(&statement); err != nil {
+		err = fmt.Errorf("look for the index seen_ts in %s: %w", h.path, err)
+	}
 	return statement, errors.Join(err, db.Close())
 }
 
@@ -213,13 +215,17 @@ func (h *history) withTool(ctx context.Context) (*tool, error) {
 	if h.tool != nil {
 		return h.tool, nil
 	}
+	path, err := findTool()
+	if err != nil {
+		return nil, err
+	}
 	if h.head != h.rows {
 		return nil, errors.New("the database has grown before it was copied")
 	}
 	if err := h.copyTo(ctx, h.path+".tool"); err != nil {
 		return nil, err
 	}
-	t, err := startTool(h.path + ".tool")
+	t, err := startTool(path, h.path+".tool")
 	if err != nil {
 		return nil, err
 	}

@@ -23,11 +23,16 @@ type tool struct {
 	dir string
 }
 
-func startTool(database string) (*tool, error) {
+// findTool gives the path of the tool.
+func findTool() (string, error) {
 	path, err := exec.LookPath("sqlite3")
 	if err != nil {
-		return nil, fmt.Errorf("%w: the sqlite3 command line tool is not there to compare with", errMissing)
+		return "", fmt.Errorf("%w: the sqlite3 command line tool is not there to compare with", errMissing)
 	}
+	return path, nil
+}
+
+func startTool(path, database string) (_ *tool, err error) {
 	t := &tool{cmd: exec.Command(path, "-batch", "-bail", database), dir: filepath.Dir(database)}
 	if t.in, err = t.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func (t *tool) close() {
 // which is the faster, else by the store's own SQLite.
 func fillBySQL(ctx context.Context, database, script string) error {
 	script = "PRAGMA journal_mode = OFF;\nPRAGMA synchronous = OFF;\nPRAGMA cache_size = -65536;\n" + script
-	if path, err := exec.LookPath("sqlite3"); err == nil {
+	if path, err := findTool(); err == nil {
 		cmd := exec.CommandContext(ctx, path, "-bail", database)
 		cmd.Stdin = strings.NewReader(script + ";\n")
 		if out, err := cmd.CombinedOutput(); err != nil {
