@@ -7,10 +7,12 @@ SHELL       := /bin/bash
 
 GO       ?= go
 FUZZTIME ?= 10s
-# Arguments for the programs that `make demo`, `make bench` and `make sim` run.
-DEMOARGS  ?=
-BENCHARGS ?=
-SIMARGS   ?=
+# Arguments for the programs that `make demo`, `make bench`, `make sim` and `make
+# torture` run.
+DEMOARGS    ?=
+BENCHARGS   ?=
+SIMARGS     ?=
+TORTUREARGS ?=
 
 # A tag v1.2.3 gives 1.2.3, five commits later 1.2.3+5.gHASH: the commits are
 # build metadata, because as a pre-release they would sort before the tag.
@@ -155,6 +157,10 @@ bench: ## measure, side by side, against the numbers to reach
 .PHONY: sim
 sim: ## live simulated years of dwmon, in which everything fails that can, for a minute
 	$(GO) run ./internal/sim/cmd $(SIMARGS)
+
+.PHONY: torture
+torture: ## do to real processes, files and clocks of dwmon what happens to them, for minutes
+	$(GO) run ./internal/torture/cmd $(TORTUREARGS)
 
 # Only what the demo runs: a newcomer waits for it.
 .PHONY: demo

@@ -196,6 +196,10 @@ var rules = []rule{
 		why: "a life follows from its seed: nothing in it is another process, and what judges it shares no code with what is judged",
 	},
 	{
+		of: []string{"internal/torture"}, ours: []string{"internal/torture/...", "pluginsdk/...", "proto/..."},
+		why: "it knows dwmon as its users do: by its program, its files and its database",
+	},
+	{
 		of:   []string{"cmd/dwmon"},
 		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim"},
 		why:  "the program that is shipped holds no test helpers",

@@ -1,0 +1,16 @@
+package torture
+
+import (
+	"errors"
+	"os"
+)
+
+// writeAt writes into a file that is there.
+func writeAt(path string, data []byte, offset int64) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, offset)
+	return errors.Join(err, f.Close())
+}
