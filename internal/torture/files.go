@@ -14,3 +14,12 @@ func writeAt(path string, data []byte, offset int64) error {
 	_, err = f.WriteAt(data, offset)
 	return errors.Join(err, f.Close())
 }
+
+// copyFile copies a file, in place of one that may be there.
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o600)
+}

@@ -362,9 +362,14 @@ func (w *world) judgeTold(s *stored, verdicts map[verdictKey]verdict, list []tol
 			w.fault("%+v is recorded, and nobody is to be told", k)
 		}
 	}
-	reached := map[string]int64{}
+	reached, furthest := map[string]int64{}, map[string]int64{}
 	first := map[string]told{}
+	lives := w.lives
 	for i, t := range list {
+		for len(lives) > 0 && i >= lives[0] {
+			lives = lives[1:]
+			clear(reached) // outcomes that were on their way to the database are asked for again
+		}
 		if t.Notice != "" {
 			continue
 		}
@@ -380,10 +385,14 @@ func (w *world) judgeTold(s *stored, verdicts map[verdictKey]verdict, list []tol
 		if upTo, ok := w.past.settled[t.Key]; ok && i >= upTo {
 			w.fault("%s was told again though its outcome had been stored", t.Key)
 		}
-		if before, again := first[t.Key]; again && !bytes.Equal(before.Result, t.Result) {
+		switch before, again := first[t.Key]; {
+		case !again && at < furthest[t.Checker]:
+			w.fault("%s was told for the first time after what was decided later", t.Key)
+		case again && !bytes.Equal(before.Result, t.Result):
 			w.fault("%s was told as %s and as %s", t.Key, before.Result, t.Result)
 		}
 		first[t.Key] = t
+		furthest[t.Checker] = max(furthest[t.Checker], at)
 		v := verdicts[verdictKey{t.Checker, t.Line, t.Minute}]
 		if v.status != t.Status || v.count != t.Count || s.key(v.verdictKey) != t.Key {
 			w.fault("%s was told as %s %d and is recorded as %s %d", t.Key, t.Status, t.Count, v.status, v.count)

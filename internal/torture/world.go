@@ -43,6 +43,12 @@ type world struct {
 	wrong  []string // what was not as it should be
 	log    syncBuffer
 	began  time.Time // of the world, on its clock
+	// lives are how many lines the ledger had when each daemon had ended.
+	lives []int
+	// backedUp is how many lines handlers had written when a back-up was made.
+	backedUp map[string]int
+	// cleanup is done at the end.
+	cleanup []func() error
 }
 
 // syncBuffer takes the logs of processes that run at the same time.
@@ -89,11 +95,14 @@ func newWorld(ctx context.Context, p Programs, parent, name string, seed uint64)
 			return nil, err
 		}
 	}
-	return w, w.configure("")
+	return w, w.configure()
 }
 
-// configure writes dwmon.yaml, with more lines at its end.
-func (w *world) configure(more string) error {
+// configure writes dwmon.yaml.
+func (w *world) configure() error { return w.configureWith("") }
+
+// configureWith writes one with more sources.
+func (w *world) configureWith(sources string) error {
 	return w.write("dwmon.yaml", `timezone: UTC
 listen: off
 spread: 0s
@@ -101,11 +110,11 @@ catch_up: 3h
 db: data/dwmon.db
 sources:
   FEED: {getter: feed, settings: {address: "`+w.source.address()+`"}, timeout: 5s}
-handlers:
+`+sources+`handlers:
   - {plugin: ledger, on: every, settings: {file: `+w.path(ledgerFile)+`}}
   - {name: pager, plugin: ledger, on: change, settings: {file: `+w.path(pagerFile)+`}}
 purger: {plugin: trim}
-`+more)
+`)
 }
 
 // The files of what handlers were told.
@@ -123,6 +132,12 @@ func (w *world) close() {
 	}
 	_ = w.gone()
 	w.source.close()
+	for _, undo := range w.cleanup {
+		if err := undo(); err != nil {
+			w.did("%v", err)
+		}
+	}
+	w.cleanup = nil
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -237,7 +252,17 @@ func (p *process) said(texts ...string) bool {
 func (p *process) kill() error {
 	_ = p.cmd.Process.Kill() // it may have ended by itself
 	<-p.done
-	return p.w.gone()
+	return p.w.lived()
+}
+
+// lived notes the end of a daemon, with all its plugins.
+func (w *world) lived() error {
+	if err := w.gone(); err != nil {
+		return err
+	}
+	list, err := w.readLedger(ledgerFile)
+	w.lives = append(w.lives, len(list))
+	return err
 }
 
 // stop asks it to end, and insists that it does so in peace.
@@ -251,7 +276,7 @@ func (p *process) stop() error {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		p.w.fault("the daemon stopped with exit code %d", code)
 	}
-	return p.w.gone()
+	return p.w.lived()
 }
 
 // wait waits until it has ended.
