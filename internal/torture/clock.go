@@ -12,12 +12,17 @@ type clock struct {
 	offset time.Duration
 	// latest is the latest that it has shown before it was set.
 	latest time.Time
-	// setBack says that it ever was.
-	setBack bool
 }
 
 // newClock begins at a time.
 func newClock(at time.Time) *clock { return &clock{offset: time.Until(at)} }
+
+// begin begins anew at a time: it is for a world in which nothing has run yet.
+func (c *clock) begin(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset, c.latest = time.Until(at), time.Time{}
+}
 
 // now is the time of day, and nothing else: no reading of a monotonic clock.
 func (c *clock) now() time.Time {
@@ -34,7 +39,6 @@ func (c *clock) move(by time.Duration) {
 		c.latest = now
 	}
 	c.offset += by
-	c.setBack = c.setBack || by < 0
 }
 
 // high is the latest that it has ever shown. Sources go on while clocks are set back.

@@ -27,43 +27,29 @@ func setClock(w *world, rounds int) error {
 	return w.recover(d)
 }
 
-// changeClocks lives through the nights in which clocks are changed.
-func changeClocks(w *world, rounds int) error {
-	nights := []time.Time{time.Date(2027, 10, 31, 0, 20, 0, 0, time.UTC), time.Date(2028, 3, 26, 0, 20, 0, 0, time.UTC)}
-	var d *process
-	for i := range rounds {
-		night := nights[i%len(nights)]
-		if i >= len(nights) {
-			break
-		}
-		if d != nil {
-			if err := d.stop(); err != nil {
-				return err
-			}
-			if err := w.final(); err != nil {
-				return err
-			}
-		}
-		// Between the nights nothing is known of the source: it is as if the checkers
-		// were new.
-		w.clock.move(night.Sub(w.clock.now()))
-		w.did("it is the night of %s", night.Format(time.DateOnly))
-		if i == 0 {
-			w.began = night
-		}
-		var err error
-		if d, err = w.daemon(); err != nil {
+// The nights in which the clocks of Europe are set back and forward. The hours that come
+// twice, or not at all, are those from 00:00 to 02:00 UTC.
+var (
+	autumn = time.Date(2027, 10, 31, 0, 20, 0, 0, time.UTC)
+	spring = time.Date(2028, 3, 26, 0, 20, 0, 0, time.UTC)
+)
+
+// changeClocks lives through a night in which local clocks are set.
+func changeClocks(night time.Time) func(*world, int) error {
+	return func(w *world, rounds int) error {
+		w.clock.begin(night)
+		w.began = night
+		d, err := w.daemon()
+		if err != nil {
 			return err
 		}
+		longest := 90 * time.Minute / time.Duration(rounds)
 		for w.clock.now().Before(night.Add(2 * time.Hour)) {
-			w.clock.move(w.between(2*time.Minute, 15*time.Minute))
+			w.clock.move(w.between(time.Minute, longest))
 			pause(w, 1100*time.Millisecond)
 		}
-		if err := w.caughtUp(d); err != nil {
-			return err
-		}
+		return w.recover(d)
 	}
-	return w.recover(d)
 }
 
 // suspend stops the daemon, its plugins, or all of them, while time goes on.

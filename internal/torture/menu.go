@@ -53,9 +53,14 @@ var Faults = []Fault{
 		Expected: "no minute is checked twice or lost; outages longer than catch_up are gaps",
 	},
 	{
-		Name: "clock-changes", run: changeClocks, short: 1, long: 2,
-		Done:     "the nights in which local clocks are set back and forward, lived through",
-		Expected: "a local hour that comes twice is checked twice, one that is left out not at all",
+		Name: "clocks-back", run: changeClocks(autumn), short: 4, long: 30,
+		Done:     "the night in which local clocks are set back, lived through",
+		Expected: "the local hour that comes twice is checked twice",
+	},
+	{
+		Name: "clocks-forward", run: changeClocks(spring), short: 4, long: 30,
+		Done:     "the night in which local clocks are set forward, lived through",
+		Expected: "the local hour that is left out is not checked, nor anything lost around it",
 	},
 	{
 		Name: "suspend", run: suspend, short: 3, long: 20,

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ func (w *world) look() error {
 	if err != nil {
 		return err
 	}
+	w.judgeLocalTimes(list)
 	if s.integrity != "ok" {
 		w.fault("integrity_check says %s", s.integrity)
 	}
@@ -407,9 +409,30 @@ func (w *world) judgeTold(s *stored, verdicts map[verdictKey]verdict, list []tol
 	}
 }
 
+// judgeLocalTimes insists that results bear the local time of their minute.
+func (w *world) judgeLocalTimes(list []told) {
+	for _, t := range list {
+		at := slices.IndexFunc(checkers, func(c checker) bool { return c.name == t.Checker })
+		if t.Notice != "" || at < 0 {
+			continue
+		}
+		var said struct {
+			Local string `json:"minute_local_time"`
+			Zone  string `json:"time_zone"`
+		}
+		zone, err := time.LoadLocation(checkers[at].zone)
+		if err == nil {
+			err = json.Unmarshal(t.Result, &said)
+		}
+		if want := time.Unix(t.Minute, 0).In(zone).Format(time.DateTime); err != nil || said.Local != want || said.Zone != checkers[at].zone {
+			w.fault("%s is told as of %s in %s, it is %s in %s (%v)", t.Key, said.Local, said.Zone, want, checkers[at].zone, err)
+		}
+	}
+}
+
 // judgeNotices insists that whoever was told of an incident's beginning was told of its
-// end, and of each thing under one key.
-func (w *world) judgeNotices(s *stored, list []told) {
+// end, if that was before recent, and of each thing under one key.
+func (w *world) judgeNotices(s *stored, list []told, recent time.Time) {
 	said := map[string]map[string]string{} // by incident and kind: the key
 	for _, t := range list {
 		if t.Notice != "opened" && t.Notice != "recovered" {
@@ -428,7 +451,7 @@ func (w *world) judgeNotices(s *stored, list []told) {
 	}
 	for _, i := range s.incidents {
 		id := fmt.Sprintf("%s/.incident/%d", s.installation, i.id)
-		if i.closed != nil && said[id]["opened"] != "" && said[id]["recovered"] == "" {
+		if i.closed != nil && i.closedAt < recent.UnixMicro() && said[id]["opened"] != "" && said[id]["recovered"] == "" {
 			w.fault("the beginning of incident %s was told, its end was not", id)
 		}
 	}

@@ -2,7 +2,9 @@ package torture
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -49,8 +51,11 @@ func (w *world) final() error {
 		w.fault("there is no database")
 		return nil
 	}
+	// What is told of incidents is decided by a step of its own, after the pass: of the
+	// last minutes it may be on its way.
+	recent := w.clock.now().Add(-3 * time.Minute)
 	for _, d := range s.deliveries {
-		if d.state != 1 {
+		if d.state != 1 && !(d.notice && d.attempts == 0 && d.created > recent.UnixMicro()) {
 			w.fault("%s has not been told of %+v (notice: %v): its state is %d after %d attempts", d.handler, d.key, d.notice, d.state, d.attempts)
 		}
 	}
@@ -58,13 +63,29 @@ func (w *world) final() error {
 	if err != nil {
 		return err
 	}
-	w.judgeNotices(s, paged)
-	o, err := w.run("doctor", "--full")
+	w.judgeNotices(s, paged, recent)
+	return w.examine()
+}
+
+// examine insists that dwmon's doctor finds nothing but what the world is short of.
+func (w *world) examine() error {
+	o, err := w.run("doctor", "--full", "--json")
 	if err != nil {
 		return err
 	}
-	if o.code != 0 {
-		w.fault("the doctor finds something in a world that is well: %s", o)
+	whole := false
+	for text := range strings.Lines(o.out) {
+		var d struct{ Check, Result, Where, Message string }
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return fmt.Errorf("doctor --json: %w", err)
+		}
+		if d.Result == "fault" && d.Check != "space" { // the world's disk may be small
+			w.fault("the doctor finds in a world that is well: %s", text)
+		}
+		whole = whole || strings.Contains(d.Message, "whole: integrity_check, references and records agree")
+	}
+	if !whole {
+		w.fault("the doctor does not say that the database is whole: %s", o)
 	}
 	return nil
 }

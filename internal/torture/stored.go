@@ -78,6 +78,7 @@ type delivery struct {
 	notice   bool
 	state    int
 	attempts int64
+	created  int64 // microseconds
 }
 
 type incident struct {
@@ -87,8 +88,8 @@ type incident struct {
 	lineID  int64
 	opened  int64
 	closed  *int64
-	told    int64 // handlers that were told of its beginning
-	owed    int64 // of them those that are still to be told of its end
+	// closedAt is when it was closed, microseconds.
+	closedAt int64
 }
 
 // statuses are the names of what the database has as numbers.
@@ -253,11 +254,11 @@ func (s *stored) readVerdicts(tx *sql.Tx, byID map[int64]*storedChecker, names m
 }
 
 func (s *stored) readTold(tx *sql.Tx, names map[int64]string) error {
-	err := each(tx, `SELECT d.id, h.name, d.checker_id, coalesce(d.minute, 0), coalesce(d.line_position, 0), d.payload IS NOT NULL, d.state, d.attempts
+	err := each(tx, `SELECT d.id, h.name, d.checker_id, coalesce(d.minute, 0), coalesce(d.line_position, 0), d.payload IS NOT NULL, d.state, d.attempts, d.created
 		FROM deliveries d JOIN handlers h ON h.id = d.handler_id ORDER BY d.id`, func(scan func(...any) error) error {
 		var d delivery
 		var checker sql.NullInt64
-		if err := scan(&d.id, &d.handler, &checker, &d.key.minute, &d.key.line, &d.notice, &d.state, &d.attempts); err != nil {
+		if err := scan(&d.id, &d.handler, &checker, &d.key.minute, &d.key.line, &d.notice, &d.state, &d.attempts, &d.created); err != nil {
 			return err
 		}
 		d.key.checker = names[checker.Int64]
@@ -267,13 +268,10 @@ func (s *stored) readTold(tx *sql.Tx, names map[int64]string) error {
 	if err != nil {
 		return err
 	}
-	return each(tx, `SELECT id, subject, checker_id, coalesce(line_id, 0), opened, closed,
-			(SELECT count(*) FROM announcements a WHERE a.incident_id = incidents.id AND a.told > 0),
-			(SELECT count(*) FROM announcements a WHERE a.incident_id = incidents.id AND a.told > 0 AND a.ended = 0)
-		FROM incidents ORDER BY id`, func(scan func(...any) error) error {
+	return each(tx, "SELECT id, subject, checker_id, coalesce(line_id, 0), opened, closed, coalesce(closed_at, 0) FROM incidents ORDER BY id", func(scan func(...any) error) error {
 		var i incident
 		var checker sql.NullInt64
-		if err := scan(&i.id, &i.subject, &checker, &i.lineID, &i.opened, &i.closed, &i.told, &i.owed); err != nil {
+		if err := scan(&i.id, &i.subject, &checker, &i.lineID, &i.opened, &i.closed, &i.closedAt); err != nil {
 			return err
 		}
 		i.checker = names[checker.Int64]
