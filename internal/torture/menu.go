@@ -8,6 +8,11 @@ var Faults = []Fault{
 		Expected: "the next start goes on: nothing is lost, counted or told twice beyond what was under way",
 	},
 	{
+		Name: "kill-migration", run: killMigration, short: 4, long: 40,
+		Done:     "SIGKILL at a write while a database of an older version is brought up to date, again and again until it is through",
+		Expected: "the next start goes on; every row, verdict and gap is as it was",
+	},
+	{
 		Name: "kill-plugins", run: killPlugins, short: 3, long: 40,
 		Done:     "SIGKILL of plugins of all kinds while the daemon lives on",
 		Expected: "they are started again; the fetch or delivery that was under way is made again",

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/dwmon/dwmon/pluginsdk"
 )
@@ -25,7 +26,19 @@ func Build(ctx context.Context, dir string) (Programs, error) {
 			return Programs{}, fmt.Errorf("build %s: %w\n%s", path, err, out)
 		}
 	}
-	return Programs{dir}, nil
+	return Programs{dir}, copyFormats(ctx, filepath.Join(dir, formatsDir))
+}
+
+// formatsDir holds a database of each schema that there ever was.
+const formatsDir = "formats"
+
+// copyFormats copies them from the store's own tests.
+func copyFormats(ctx context.Context, to string) error {
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "github.com/dwmon/dwmon/internal/store/sqlite").Output()
+	if err != nil {
+		return fmt.Errorf("where the store's source lies: %w", err)
+	}
+	return os.CopyFS(to, os.DirFS(filepath.Join(strings.TrimSpace(string(out)), "testdata", "formats")))
 }
 
 // pluginNames are the names under which the suite's plugin is installed.
@@ -45,7 +58,7 @@ func (p Programs) install(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return os.Symlink(filepath.Join(p.dir, formatsDir), filepath.Join(dir, formatsDir))
 }
 
 // link makes a hard link, or a copy where that cannot be.
