@@ -1,3 +1,5 @@
+//go:build linux
+
 package torture
 
 import (
@@ -65,7 +67,7 @@ func (s *strike) hook(c interpose.Call) error {
 	}
 	if s.tear && c.Op == interpose.Write {
 		if data, err := c.Data(); err == nil {
-			_ = writeAt(c.Path, data[:len(data)/2], c.Offset) // less than half is as good
+			_ = writeAt(c.Path, data[:len(data)/2], c.Offset) // where that fails, it ends before the write
 		}
 	}
 	what := c.String()

@@ -1,7 +1,8 @@
+//go:build linux
+
 package torture
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -70,12 +71,7 @@ func TestOracleNotices(t *testing.T) {
 
 // wellWorld is a world in which nothing has happened to dwmon.
 func wellWorld(t *testing.T) *world {
-	dir := t.TempDir()
-	p, err := Build(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := newWorld(t.Context(), p, dir, "well", 5)
+	w, err := newWorld(t.Context(), built, t.TempDir(), "well", 5)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package torture does to real processes of dwmon what happens to processes, disks,
 // clocks and networks, and then asks the database and the handlers, by SQL and by
 // what they were told, whether every promise was kept.
@@ -14,11 +16,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/torture/interpose"
 )
 
 // Fault is something that is done to dwmon.
@@ -39,15 +42,11 @@ var errSkipped = errors.New("this machine does not allow it")
 type Options struct {
 	// Seed decides what is drawn; further worlds count it up.
 	Seed uint64
-	// Only names the faults that are tried; empty: all.
-	Only []string
 	// Long has as many rounds of each fault as take a while.
 	Long bool
 	// Dir is where worlds are made; Keep keeps them.
 	Dir  string
-	Keep bool
-	// Progress is told what is being done; nil: nobody.
-	Progress io.Writer
+	Keep bool // those of faults that failed
 }
 
 // Outcome is what became of one fault.
@@ -130,7 +129,7 @@ func (f Fault) Try(ctx context.Context, p Programs, o Options) (*Outcome, error)
 	err = f.run(w, rounds)
 	out := &Outcome{Fault: f.Name, Seed: o.Seed, Took: time.Since(began), Dir: w.dir}
 	switch {
-	case errors.Is(err, errSkipped):
+	case errors.Is(err, errSkipped), errors.Is(err, interpose.ErrUnsupported):
 		out.Skipped = err.Error()
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -144,7 +143,7 @@ func (f Fault) Try(ctx context.Context, p Programs, o Options) (*Outcome, error)
 	}
 	w.close()
 	out.Wrong, out.Events, out.Log = w.wrong, w.events, w.log.String()
-	if !o.Keep {
+	if !o.Keep || !out.Failed() {
 		out.Dir = ""
 		return out, os.RemoveAll(w.dir)
 	}

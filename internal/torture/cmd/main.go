@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command torture tries faults on real processes of dwmon: `make torture`.
 // docs/reliability.md says which, and what is expected.
 package main
