@@ -14,6 +14,7 @@ BENCHARGS ?=
 SIMARGS   ?=
 FUZZARGS  ?=
 SOAKARGS  ?=
+TORTUREARGS ?=
 
 # A tag v1.2.3 gives 1.2.3, five commits later 1.2.3+5.gHASH: the commits are
 # build metadata, because as a pre-release they would sort before the tag.
@@ -179,6 +180,9 @@ sim: ## live simulated years of dwmon, in which everything fails that can, for a
 .PHONY: soak
 soak: ## let a real daemon live a day in an hour, with churn, and see what grows
 	$(GO) run ./internal/soak/cmd $(SOAKARGS)
+.PHONY: torture
+torture: ## do to real processes, files and clocks of dwmon what happens to them, for minutes
+	$(GO) run ./internal/torture/cmd $(TORTUREARGS)
 
 # Only what the demo runs: a newcomer waits for it.
 .PHONY: demo

@@ -212,7 +212,7 @@ var rules = []rule{
 		why: "programs live faster by how they are built, and nothing of ours may know",
 	},
 	{
-		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held"},
+		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held", "internal/torture"},
 		why: "a soak sees dwmon from outside, as the system and its users do",
 	},
 	{
@@ -220,8 +220,12 @@ var rules = []rule{
 		why: "the plugin of the soak is written as anybody's",
 	},
 	{
+		of: []string{"internal/torture"}, ours: []string{"internal/torture/...", "pluginsdk/...", "proto/..."},
+		why: "it knows dwmon as its users do: by its program, its files and its database",
+	},
+	{
 		of:   []string{"cmd/dwmon"},
-		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim", "internal/soak/timelapse", "internal/soak/held"},
+		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim", "internal/soak/timelapse", "internal/soak/held", "internal/torture"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }

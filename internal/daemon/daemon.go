@@ -98,9 +98,11 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	var group sync.WaitGroup
-	defer group.Wait()
+	defer func() { // after an error, too: nobody else tells them to end
+		stop(nil)
+		group.Wait()
+	}()
 	if err := d.control(ctx, &group); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ const (
 	failedChanged
 	// failedSetup: its set-up found the source down. No fault of the plugin.
 	failedSetup
+	// failedMachine: the machine or our own limits had no descriptor, process or memory
+	// left for it. No fault of the plugin.
+	failedMachine
 	// failedConfig: it refused its settings.
 	failedConfig
 	// failedIncompatible, failedRejected: nothing will help but another file.

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	pluginv1 "github.com/dwmon/dwmon/proto/dwmon/plugin/v1"
@@ -213,7 +215,10 @@ func (in *instance) errStopped() error { return fmt.Errorf("plugin %s was stoppe
 func failureOf(err error) failure {
 	var se *startError
 	if errors.As(err, &se) {
-		if se.failure == failedCrash && isChanged(err) {
+		switch {
+		case wantsForMore(err):
+			return failedMachine
+		case se.failure == failedCrash && isChanged(err):
 			return failedChanged
 		}
 		return se.failure
@@ -222,6 +227,15 @@ func failureOf(err error) failure {
 		return failedSetup // whoever debugs it has ended it
 	}
 	return failedCrash
+}
+
+// wantsForMore says whether a process could not be started, or its file not be read,
+// because there was no descriptor, process or memory left: what was done before then
+// says nothing about the plugin.
+func wantsForMore(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN}, func(short syscall.Errno) bool {
+		return errors.Is(err, short)
+	})
 }
 
 func (in *instance) report(state State, wait time.Duration, err error) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,14 @@ func TestBreaker(t *testing.T) {
 			{s, never, failedChanged, StateBackoff, 250 * time.Millisecond},
 			{s, never, failedCrash, StateBackoff, 250 * time.Millisecond},
 		}},
+		{"a machine that has no descriptor left for it is no crash of the plugin", []step{
+			{0, never, failedMachine, StateBackoff, 250 * time.Millisecond},
+			{s, never, failedMachine, StateBackoff, 500 * time.Millisecond},
+			{s, never, failedMachine, StateBackoff, s},
+			{s, never, failedMachine, StateBackoff, 2 * s},
+			{s, never, failedMachine, StateBackoff, 4 * s},
+			{s, never, failedCrash, StateBackoff, 8 * s},
+		}},
 		{"five crashes in more than ten minutes do not", []step{
 			{0, never, failedCrash, StateBackoff, 250 * time.Millisecond},
 			{3 * m, never, failedCrash, StateBackoff, 500 * time.Millisecond},
@@ -113,6 +122,25 @@ func TestBreaker(t *testing.T) {
 	b := breaker{t: Timings{}.withDefaults(), rand: func() float64 { return 0.5 }}
 	if _, wait := b.failed(time.Unix(0, 0), failedSetup); wait != 125*time.Millisecond {
 		t.Errorf("half of the jitter is %v", wait)
+	}
+}
+
+// TestFailureOf: what a start failed by, and whose fault that is.
+func TestFailureOf(t *testing.T) {
+	short := &os.PathError{Op: "fork/exec", Path: "dwmon-plugin-a", Err: syscall.EMFILE}
+	for name, tt := range map[string]struct {
+		err  error
+		want failure
+	}{
+		"a crash":                        {&startError{failedCrash, errors.New("exit status 2")}, failedCrash},
+		"no descriptor to execute it":    {&startError{failedCrash, fmt.Errorf("plugin a: execute: %w", short)}, failedMachine},
+		"no descriptor to read its file": {&startError{failedRejected, fmt.Errorf("plugin a: %w", short)}, failedMachine},
+		"a file that may not be run":     {&startError{failedRejected, fmt.Errorf("plugin a: %w", os.ErrPermission)}, failedRejected},
+		"a file that was replaced":       {&startError{failedCrash, fmt.Errorf("plugin a: %w", &changedError{})}, failedChanged},
+	} {
+		if got := failureOf(tt.err); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
 	}
 }
 
