@@ -105,6 +105,20 @@ func TestATargetThatFails(t *testing.T) {
 	}
 }
 
+func TestTheEndOfTheTimeIsNoFailure(t *testing.T) {
+	const up = "fuzz: elapsed: 10s, execs: 7 (1/sec), new interesting: 2 (total: 9)\n--- FAIL: FuzzA (10.02s)\n    context deadline exceeded\nFAIL\nexit status 1\nFAIL\ta\t10.1s\nFAIL\n"
+	for said, ok := range map[string]bool{
+		up: true,
+		strings.Replace(up, "    context", "    a_test.go:7: context", 1):                                       false,
+		strings.Replace(up, "exceeded\n", "exceeded\n    Failing input written to testdata/fuzz/FuzzA/12\n", 1): false,
+	} {
+		f := finding{}
+		if f.read(target{module: ".", pkg: ".", name: "FuzzA", dir: t.TempDir()}, said); f.OK != ok || f.Executions != 7 || ok != (f.Output == "") {
+			t.Errorf("%s is %+v", said, f)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -106,7 +106,7 @@ func naiveBare(query string) (bare string, ok bool) {
 		if len(opened) == 2 {
 			bare += " "
 		} else {
-			bare += "x"
+			bare += " x " // a quote ends the word before it
 		}
 	}
 	return bare, true
