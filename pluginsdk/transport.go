@@ -49,15 +49,15 @@ func newGRPCServer(opts []grpc.ServerOption) *grpc.Server {
 		opts,
 		grpc.MaxRecvMsgSize(MaxMessageBytes),
 		grpc.MaxSendMsgSize(MaxMessageBytes),
-		// Fixed windows: gRPC would send a ping with each call, to estimate the bandwidth
-		// of a local socket.
+		// Fixed windows: else gRPC estimates the bandwidth of the local socket, with a ping
+		// at nearly every call.
 		grpc.InitialWindowSize(windowBytes),
 		grpc.InitialConnWindowSize(windowBytes),
 	)...)
 }
 
-// windowBytes is how much the host may send ahead of what has been read, for each
-// call and for all together.
+// windowBytes is how much the host may send ahead of what was taken, for each call,
+// and of what was read from the connection.
 const windowBytes = 1 << 20
 
 // glue is the one plugin that go-plugin knows.

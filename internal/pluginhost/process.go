@@ -62,9 +62,16 @@ type process struct {
 	released    chan struct{} // go-plugin's client has let go of everything
 }
 
-// windowBytes is how much a plugin may send ahead of what we have taken, for each
-// call and for all together.
-const windowBytes = 1 << 20
+const (
+	// callWindowBytes is how much of a call a plugin may send ahead of what we have
+	// taken. gRPC says that there is room again when a quarter was taken: not at all in
+	// a result of 10,000 rows.
+	callWindowBytes = 3 << 19
+	// windowBytes bounds what a plugin may send ahead of what was read from its
+	// connection, for whichever call. gRPC reads on whether calls take it or not, so it
+	// bounds no memory.
+	windowBytes = mostPlaces * callWindowBytes
+)
 
 // launch says what to start.
 type launch struct {
@@ -179,7 +186,7 @@ func dialOptions() []grpc.DialOption {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // we know better what may be repeated
 		// Fixed windows: no pings that estimate the bandwidth of a local socket.
-		grpc.WithInitialWindowSize(windowBytes),
+		grpc.WithInitialWindowSize(callWindowBytes),
 		grpc.WithInitialConnWindowSize(windowBytes),
 	}
 }
