@@ -120,7 +120,8 @@ func (h *history) create(ctx context.Context) error {
 	return errors.Join(err, db.Close())
 }
 
-// fill writes the rows past the store, which would take them batch by batch.
+// fill writes the rows past the store, which would take them batch by batch. CROSS JOIN
+// has each row written as it is counted: SQLite would first write the whole series aside.
 func (h *history) fill(ctx context.Context) error {
 	index, err := h.indexByTime(ctx)
 	if err != nil {
@@ -130,7 +131,7 @@ func (h *history) fill(ctx context.Context) error {
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 INSERT INTO seen (checker_id, query_id, first_seen, key, ts)
 SELECT c.id, (SELECT max(id) FROM queries), 1, CAST(%s AS BLOB) AS k, %d + (i - %d) * 1000000
-FROM n, (SELECT id FROM checkers) c`, h.rows-1, keySQL(h.kind), int64(started), h.rows)
+FROM n CROSS JOIN checkers c`, h.rows-1, keySQL(h.kind), int64(started), h.rows)
 	if h.kind != "sequence" {
 		script += " ORDER BY k"
 	}

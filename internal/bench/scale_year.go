@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	yearOfMinutes = 365 * 24 * 60
 	// everyMinutes is how often a checker of a past is due.
 	everyMinutes = 20
 	resultsADay  = 24 * 60 / everyMinutes

@@ -46,7 +46,7 @@ func servePlugin() {
 	var feeds feeds
 	pluginsdk.Serve(pluginsdk.Plugin{
 		Name: PluginName, Version: "0.0.1", Settings: &settings,
-		RowGetter: pluginsdk.RowGetterFunc(feeds.getRows),
+		RowGetter:    pluginsdk.RowGetterFunc(feeds.getRows),
 		CheckHandler: pluginsdk.CheckHandlerFunc(func(context.Context, pluginsdk.CheckEvent) error { return nil }),
 		Purger: pluginsdk.PurgerFunc(func(context.Context, pluginsdk.PurgeInput) (pluginsdk.Cutoff, error) {
 			return pluginsdk.Keep(), nil
