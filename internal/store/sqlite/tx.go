@@ -18,6 +18,7 @@ type Tx struct {
 	conn *conn
 	// after runs, in order, once the group is committed.
 	after []func()
+	redo  redoLog
 	// failed is the first error of a statement. A transaction with a failed
 	// statement is not kept, even if its function goes on as if nothing were.
 	failed error
@@ -55,39 +56,62 @@ var errTxDone = fmt.Errorf("a transaction was used after its function had return
 
 // exec runs a statement and gives how many rows it changed.
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
-	if tx.done {
-		return 0, errTxDone
+	named, err := bindings(args)
+	if err != nil {
+		return 0, tx.fail(err)
 	}
-	n, err := tx.conn.exec(query, args...)
-	return n, tx.fail(err)
+	return tx.execBound(query, named)
 }
 
 func (tx *Tx) execBound(query string, args []driver.NamedValue) (int64, error) {
-	if tx.done {
-		return 0, errTxDone
+	if err := tx.usable(); err != nil {
+		return 0, err
 	}
+	tx.redo.note(query, args)
 	n, err := tx.conn.execBound(query, args)
 	return n, tx.fail(err)
+}
+
+// usable refuses statements after the function's end, and after a failed one: SQLite may
+// have ended the transaction with it, and would commit the next statement by itself.
+func (tx *Tx) usable() error {
+	if tx.done {
+		return errTxDone
+	}
+	return tx.failed
 }
 
 // insert runs an INSERT into a table with an INTEGER PRIMARY KEY and gives the
 // id of the new row.
 func (tx *Tx) insert(query string, args ...any) (int64, error) {
-	if tx.done {
-		return 0, errTxDone
+	named, err := bindings(args)
+	if err != nil {
+		return 0, tx.fail(err)
 	}
-	id, err := tx.conn.insert(query, args...)
+	if err := tx.usable(); err != nil {
+		return 0, err
+	}
+	tx.redo.note(query, named)
+	id, err := tx.conn.insertBound(query, named)
 	return id, tx.fail(err)
 }
 
 // query gives the rows of a statement one by one; an error comes last.
 func (tx *Tx) query(query string, args ...any) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		if tx.done {
-			yield(nil, errTxDone)
+		if err := tx.usable(); err != nil {
+			yield(nil, err)
 			return
 		}
-		for r, err := range tx.conn.query(query, args...) {
+		named, err := bindings(args)
+		if err != nil {
+			yield(nil, tx.fail(err))
+			return
+		}
+		if !onlyReads(query) {
+			tx.redo.note(query, named)
+		}
+		for r, err := range tx.conn.queryBound(query, named) {
 			if !yield(r, tx.fail(err)) {
 				return
 			}
