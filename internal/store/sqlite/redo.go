@@ -8,7 +8,7 @@ import (
 
 // maxRedo bounds what is noted of one function's statements, bytes. A function that
 // writes more is the last of its group.
-const maxRedo = 1 << 20
+const maxRedo = 256 << 10
 
 // redoLog is what a function has written, statement by statement. A group is one
 // transaction without savepoints, for which SQLite would copy aside every page that
@@ -20,8 +20,8 @@ const maxRedo = 1 << 20
 type redoLog struct {
 	statements []noted
 	size       int64
-	// wrote says that there is something to undo, full that there was more of it
-	// than is noted.
+	// wrote says that there may be something to undo, also of a statement that failed;
+	// full that more was written than is noted.
 	wrote, full bool
 }
 
@@ -33,10 +33,9 @@ type noted struct {
 // notedSize is about what an argument takes beside its bytes.
 const notedSize = 64
 
-// note is told of a statement before it runs. Its bytes are copied: whoever made
-// the arguments may use their memory again.
+// note is told of a statement that has written something. Its bytes are copied:
+// whoever made the arguments may use their memory again.
 func (l *redoLog) note(query string, args []driver.NamedValue) {
-	l.wrote = true
 	if l.full {
 		return
 	}

@@ -60,14 +60,29 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, tx.fail(err)
 	}
-	return tx.execBound(query, named)
+	n, err := tx.execBound(query, named)
+	if err == nil {
+		tx.redo.note(query, named)
+	}
+	return n, err
 }
 
+// execList runs an INSERT of many rows: exec for arguments that are in the driver's form
+// already. Most of the rows of a first batch are known, and what adds none is not noted.
+func (tx *Tx) execList(query string, args []driver.NamedValue) (int64, error) {
+	n, err := tx.execBound(query, args)
+	if err == nil && n > 0 {
+		tx.redo.note(query, args)
+	}
+	return n, err
+}
+
+// execBound leaves it to the caller to note what was written.
 func (tx *Tx) execBound(query string, args []driver.NamedValue) (int64, error) {
 	if err := tx.usable(); err != nil {
 		return 0, err
 	}
-	tx.redo.note(query, args)
+	tx.redo.wrote = true
 	n, err := tx.conn.execBound(query, args)
 	return n, tx.fail(err)
 }
@@ -91,8 +106,11 @@ func (tx *Tx) insert(query string, args ...any) (int64, error) {
 	if err := tx.usable(); err != nil {
 		return 0, err
 	}
-	tx.redo.note(query, named)
+	tx.redo.wrote = true
 	id, err := tx.conn.insertBound(query, named)
+	if err == nil {
+		tx.redo.note(query, named)
+	}
 	return id, tx.fail(err)
 }
 
@@ -109,6 +127,7 @@ func (tx *Tx) query(query string, args ...any) iter.Seq2[row, error] {
 			return
 		}
 		if !onlyReads(query) {
+			tx.redo.wrote = true
 			tx.redo.note(query, named)
 		}
 		for r, err := range tx.conn.queryBound(query, named) {
