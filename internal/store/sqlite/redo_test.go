@@ -135,3 +135,31 @@ func TestNothingRunsAfterAFailedStatement(t *testing.T) {
 		t.Errorf("%v, %v; b is there: %v", errs[0], errs[1], hasMeta(t, db, "b"))
 	}
 }
+
+// TestSQLiteEndsTheTransaction: as it does where a page cannot be read.
+func TestSQLiteEndsTheTransaction(t *testing.T) {
+	db := newDB(t, Options{})
+	errs := together(t, db,
+		func(tx *Tx) error { return insertMeta(tx, "a") },
+		func(tx *Tx) error {
+			if _, err := tx.conn.exec("ROLLBACK"); err != nil {
+				t.Error(err)
+			}
+			_, err := tx.conn.exec("ROLLBACK") // an error of SQLite, after nothing was written
+			return err
+		},
+		func(tx *Tx) error {
+			insertMeta(tx, "b")
+			return errors.New("sour") // outside a transaction, b would stay
+		},
+		func(tx *Tx) error { return insertMeta(tx, "c") },
+	)
+	if errs[0] != nil || errs[1] == nil || errs[2] == nil || errs[3] != nil {
+		t.Errorf("the functions ended with %v", errs)
+	}
+	for name, want := range map[string]bool{"a": true, "b": false, "c": true} {
+		if hasMeta(t, db, name) != want {
+			t.Errorf("%s is there: %v, want %v", name, !want, want)
+		}
+	}
+}

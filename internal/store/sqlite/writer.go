@@ -185,7 +185,7 @@ func (w *writer) group(first *request) {
 		if fnErr := w.member(req); fnErr != nil {
 			members = members[:len(members)-1]
 			req.result <- fnErr
-			if err = w.undo(req, members); err != nil {
+			if err = w.undo(req, fnErr, members); err != nil {
 				return
 			}
 		}
@@ -240,9 +240,10 @@ func (w *writer) member(req *request) error {
 	return explainStatement(w.db.path, req.tx.call(req.fn))
 }
 
-// undo takes what a failed function has written out of the transaction.
-func (w *writer) undo(failed *request, members []*request) error {
-	if !failed.tx.redo.wrote {
+// undo takes what a failed function has written out of the transaction. After some
+// errors of the disk, of reading too, SQLite has ended the transaction itself.
+func (w *writer) undo(failed *request, cause error, members []*request) error {
+	if !failed.tx.redo.wrote && sqliteCode(cause) == 0 && sqliteCode(failed.tx.failed) == 0 {
 		return nil
 	}
 	return w.redo(members)
