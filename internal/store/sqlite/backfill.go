@@ -221,7 +221,7 @@ func (b *Backfill) block(ctx context.Context, blk *block, progress func(done, to
 		step := order[:min(len(order), backfillStep)]
 		order = order[len(step):]
 		before := b.done
-		err := b.db.writeAlone(ctx, func(tx *Tx) error { return b.step(tx, blk, step) })
+		err := b.db.write(ctx, func(tx *Tx) error { return b.step(tx, blk, step) })
 		if err != nil {
 			b.done = before
 			return err
@@ -307,7 +307,7 @@ func (b *Backfill) take(tx *Tx, blk *block, taken []sortKey) (int64, error) {
 	if b.opts.DryRun {
 		return b.wouldTake(tx, blk, taken)
 	}
-	l, err := tx.newList(insertImported, 2, b.opts.CheckerID, b.opts.Started, b.queryID)
+	l, err := tx.newList(insertSeen, 2, b.opts.CheckerID, b.opts.Started, b.queryID)
 	if err != nil {
 		return 0, err
 	}

@@ -118,19 +118,15 @@ func (c *conn) execBound(query string, args []driver.NamedValue) (int64, error) 
 	return res.RowsAffected()
 }
 
-// insert runs an INSERT into a table with an INTEGER PRIMARY KEY and gives the
+// insertBound runs an INSERT into a table with an INTEGER PRIMARY KEY and gives the
 // id of the new row.
-func (c *conn) insert(query string, args ...any) (id int64, err error) {
-	named, err := bindings(args)
-	if err != nil {
-		return 0, err
-	}
+func (c *conn) insertBound(query string, args []driver.NamedValue) (id int64, err error) {
 	s, err := c.prepare(query)
 	if err != nil {
 		return 0, err
 	}
 	defer c.release(query, s)
-	res, err := s.raw.(driver.StmtExecContext).ExecContext(c.context(), named)
+	res, err := s.raw.(driver.StmtExecContext).ExecContext(c.context(), args)
 	if err != nil {
 		return 0, err
 	}
@@ -142,13 +138,31 @@ func (c *conn) insert(query string, args ...any) (id int64, err error) {
 func (c *conn) query(query string, args ...any) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		named, err := bindings(args)
-		if err == nil {
-			err = c.each(query, named, yield)
-		}
 		if err != nil {
+			yield(nil, err)
+			return
+		}
+		c.queryBound(query, named)(yield)
+	}
+}
+
+// queryBound is query for arguments that are in the driver's form already.
+func (c *conn) queryBound(query string, args []driver.NamedValue) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		if err := c.each(query, args, yield); err != nil {
 			yield(nil, err)
 		}
 	}
+}
+
+// drain runs a statement to its end and gives none of its rows.
+func (c *conn) drain(query string, args []driver.NamedValue) error {
+	for _, err := range c.queryBound(query, args) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *conn) each(query string, args []driver.NamedValue, yield func(row, error) bool) error {

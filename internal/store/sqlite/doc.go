@@ -2,8 +2,8 @@
 //
 // The file has one write connection, which belongs to the writer goroutine, and
 // a few query_only readers. Everything that is written goes through DB.write:
-// functions that wait at the same time share one commit, each under a savepoint
-// of its own, so that one that fails takes nothing of its neighbours with it.
+// functions that wait at the same time share one commit. One that fails takes
+// nothing of its neighbours with it: what they have written is written again (redo.go).
 //
 // Statements run on the driver's own connections rather than through
 // database/sql: its argument conversion, its locks and its goroutine per

@@ -300,6 +300,8 @@ func TestFilterFollowsTheSource(t *testing.T) {
 		{"shorter", old[:n/2], 0, 0, false},
 		{"new at the head, the rest moves down", append(numbered(n, n+50), old[:n-50]...), 50, 50, false},
 		{"new at the tail, the first leave", numbered(50, n+50), 50, 50, false},
+		{"some leave at the head", old[leaving-1:], 0, 0, false},
+		{"many leave at the head", old[leaving:], 0, maxStrays, true},
 		{"many new at the head", append(numbered(n, n+500), old[:n-500]...), 500, 500, true},
 		{"a few have left here and there", holes, 0, maxStrays, true},
 		{"another order", shuffled, 0, maxStrays, true},

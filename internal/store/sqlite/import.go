@@ -191,7 +191,7 @@ func (m *importer) table(ctx context.Context, query string, stage func(*Tx, *imp
 		if m.opts.DryRun {
 			err = m.stageAll(nil, mine, stage)
 		} else if len(mine) > 0 {
-			err = m.db.writeAlone(ctx, func(tx *Tx) error { return m.stageAll(tx, mine, stage) })
+			err = m.db.write(ctx, func(tx *Tx) error { return m.stageAll(tx, mine, stage) })
 		}
 		m.advance(int64(len(chunk)))
 		return err
@@ -200,31 +200,6 @@ func (m *importer) table(ctx context.Context, query string, stage func(*Tx, *imp
 		return err
 	}
 	return m.refuseKnown()
-}
-
-// writeAlone is write for much at once: without the savepoint that lets a member
-// of a group fail by itself, for which SQLite keeps a copy of every page that
-// changes. fn's afterCommit functions must be none.
-func (db *DB) writeAlone(ctx context.Context, fn func(*Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	w := db.writer
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.begin(); err != nil {
-		return err
-	}
-	tx := &Tx{db: db, conn: w.c}
-	if err := tx.call(fn); err != nil {
-		w.rollback()
-		return explainStatement(db.path, err)
-	}
-	if err := w.commit(nil); err != nil {
-		w.rollback()
-		return err
-	}
-	return nil
 }
 
 // advance tells how far we are. The total is an estimate: rows that were deleted
@@ -370,10 +345,6 @@ func (m *importer) stageChecks(tx *Tx, c *importing, rows []oldRow) error {
 	return err
 }
 
-// insertImported is insertSeen where a fault undoes the whole transaction: SQLite
-// then needs no copy of the pages that a statement changes.
-const insertImported = "INSERT OR ROLLBACK INTO seen (checker_id, first_seen, query_id, key, ts)"
-
 // stageRows stores rows, of each key the first. They are known from now on and
 // by no query of ours.
 func (m *importer) stageRows(tx *Tx, c *importing, rows []oldRow) error {
@@ -385,7 +356,7 @@ func (m *importer) stageRows(tx *Tx, c *importing, rows []oldRow) error {
 	// Neighbours in this order are neighbours in the database's pages; of equal
 	// keys the one that the original wrote first stays first.
 	slices.SortStableFunc(rows, func(a, b oldRow) int { return bytes.Compare(a.key, b.key) })
-	l, err := tx.newList(insertImported, 2, c.id, m.now, int64(0))
+	l, err := tx.newList(insertSeen, 2, c.id, m.now, int64(0))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	insertSeen = "INSERT INTO seen (checker_id, first_seen, query_id, key, ts)"
+	// OR FAIL, here and in other lists: SQLite would else copy aside the pages that a
+	// statement changes, to undo a list half of which failed. We undo the transaction.
+	insertSeen = "INSERT OR FAIL INTO seen (checker_id, first_seen, query_id, key, ts)"
 	// Not OR IGNORE, which would swallow every other fault of a row as well.
 	keepKnown = " ON CONFLICT (checker_id, key) DO NOTHING"
 	// refreshKnown notes beside it that a purged key was returned; not more often

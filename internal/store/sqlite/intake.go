@@ -15,6 +15,9 @@ const (
 	// nearby is how many places after the expected one are looked at: rows that
 	// the source has lost.
 	nearby = 8
+	// leaving is how many places are looked at for the first such row: rows that have
+	// left at the head. A new row costs all of them.
+	leaving = 512
 )
 
 // refreshAfter is how old a filter of a checker with purged keys may become,
@@ -153,7 +156,7 @@ func (in *intake) locate(key []byte) int {
 	case in.strays > maxStrays:
 		return f.find(key)
 	case in.strays == 1:
-		return f.scan(in.pos, f.len(), key) // rows have left at the head
+		return f.scan(in.pos, leaving, key) // rows have left at the head
 	default:
 		return f.scan(in.pos, nearby, key)
 	}

@@ -64,7 +64,7 @@ func (l *list) flush() error {
 // run writes the first size rows, after which the others move up.
 func (l *list) run(size int) error {
 	end := l.shared + size*l.width
-	n, err := l.tx.execBound(l.text(size), l.args[:end])
+	n, err := l.tx.execList(l.text(size), l.args[:end])
 	if err != nil {
 		return err
 	}

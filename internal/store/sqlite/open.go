@@ -30,6 +30,10 @@ const (
 	maxReaders  = 4
 	// walLimit is the size to which the WAL is cut back after a checkpoint.
 	walLimit = 64 << 20
+	// checkpointPages is after how many pages in the WAL a commit copies them into the
+	// database. Of a page that changed often only the last state is copied: the more
+	// there are, the fewer are written twice.
+	checkpointPages = 4000
 	// busyTimeout is how long another program's write transaction is waited for.
 	busyTimeout = 5 * time.Second
 )
@@ -53,6 +57,8 @@ type Options struct {
 
 	// migrations replaces the built-in ones in tests.
 	migrations fs.FS
+	// redoAll, in tests, has every group rolled back and written again before its commit.
+	redoAll bool
 }
 
 const defaultFilterMemory = 128 << 20
@@ -210,6 +216,7 @@ func writerDSN(path string) string {
 	v.Set("_foreign_keys", "1")
 	v.Set("_txlock", "immediate")
 	v.Add("_pragma", "journal_size_limit("+decimal(walLimit)+")")
+	v.Add("_pragma", "wal_autocheckpoint("+decimal(checkpointPages)+")")
 	return dsn(path, v)
 }
 

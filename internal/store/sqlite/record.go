@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	insertVerdicts = `INSERT INTO verdicts (checker_id, evaluated_at, revision_id, fetch_id,
+	insertVerdicts = `INSERT OR FAIL INTO verdicts (checker_id, evaluated_at, revision_id, fetch_id,
 	minute, line_id, line_position, event_count, status, reason, catch_up, previous_status, consecutive_bad)`
-	insertDeliveries = `INSERT INTO deliveries (checker_id, created, handler_id, minute, line_id, line_position)`
+	insertDeliveries = `INSERT OR FAIL INTO deliveries (checker_id, created, handler_id, minute, line_id, line_position)`
 	updateStreak     = `UPDATE lines SET last_status = ?, last_minute = ?, since_minute = ?, settled_status = ?, consecutive_bad = ?,
 	recent = ?, good_run = ?, unknown_run = ?, incident_id = ?, unknown_incident_id = ? WHERE id = ?`
 )

@@ -59,6 +59,7 @@ func TestConformance(t *testing.T) {
 	for name, opts := range map[string]Options{
 		"WithFilters":    {},
 		"WithoutFilters": {FilterMemory: -1},
+		"Redone":         {redoAll: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of the time is spent waiting for the disk

@@ -18,6 +18,7 @@ type Tx struct {
 	conn *conn
 	// after runs, in order, once the group is committed.
 	after []func()
+	redo  redoLog
 	// failed is the first error of a statement. A transaction with a failed
 	// statement is not kept, even if its function goes on as if nothing were.
 	failed error
@@ -55,39 +56,81 @@ var errTxDone = fmt.Errorf("a transaction was used after its function had return
 
 // exec runs a statement and gives how many rows it changed.
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
-	if tx.done {
-		return 0, errTxDone
+	named, err := bindings(args)
+	if err != nil {
+		return 0, tx.fail(err)
 	}
-	n, err := tx.conn.exec(query, args...)
+	n, err := tx.execBound(query, named)
+	if err == nil {
+		tx.redo.note(query, named)
+	}
+	return n, err
+}
+
+// execList runs an INSERT of many rows: exec for arguments that are in the driver's form
+// already. Most of the rows of a first batch are known, and what adds none is not noted.
+func (tx *Tx) execList(query string, args []driver.NamedValue) (int64, error) {
+	n, err := tx.execBound(query, args)
+	if err == nil && n > 0 {
+		tx.redo.note(query, args)
+	}
+	return n, err
+}
+
+// execBound leaves it to the caller to note what was written.
+func (tx *Tx) execBound(query string, args []driver.NamedValue) (int64, error) {
+	if err := tx.usable(); err != nil {
+		return 0, err
+	}
+	tx.redo.wrote = true
+	n, err := tx.conn.execBound(query, args)
 	return n, tx.fail(err)
 }
 
-func (tx *Tx) execBound(query string, args []driver.NamedValue) (int64, error) {
+// usable refuses statements after the function's end, and after a failed one: SQLite may
+// have ended the transaction with it, and would commit the next statement by itself.
+func (tx *Tx) usable() error {
 	if tx.done {
-		return 0, errTxDone
+		return errTxDone
 	}
-	n, err := tx.conn.execBound(query, args)
-	return n, tx.fail(err)
+	return tx.failed
 }
 
 // insert runs an INSERT into a table with an INTEGER PRIMARY KEY and gives the
 // id of the new row.
 func (tx *Tx) insert(query string, args ...any) (int64, error) {
-	if tx.done {
-		return 0, errTxDone
+	named, err := bindings(args)
+	if err != nil {
+		return 0, tx.fail(err)
 	}
-	id, err := tx.conn.insert(query, args...)
+	if err := tx.usable(); err != nil {
+		return 0, err
+	}
+	tx.redo.wrote = true
+	id, err := tx.conn.insertBound(query, named)
+	if err == nil {
+		tx.redo.note(query, named)
+	}
 	return id, tx.fail(err)
 }
 
 // query gives the rows of a statement one by one; an error comes last.
 func (tx *Tx) query(query string, args ...any) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		if tx.done {
-			yield(nil, errTxDone)
+		if err := tx.usable(); err != nil {
+			yield(nil, err)
 			return
 		}
-		for r, err := range tx.conn.query(query, args...) {
+		named, err := bindings(args)
+		if err != nil {
+			yield(nil, tx.fail(err))
+			return
+		}
+		if !onlyReads(query) {
+			tx.redo.wrote = true
+			tx.redo.note(query, named)
+		}
+		for r, err := range tx.conn.queryBound(query, named) {
 			if !yield(r, tx.fail(err)) {
 				return
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,7 @@ const (
 
 // writer owns the write connection: one goroutine that commits together what
 // waits together. A commit costs a flush to the disk, and the flush costs more
-// than the transactions of fifty checkers. Where nothing waits, the caller makes
-// its commit itself: waking the goroutine costs more than a small transaction.
+// than the transactions of fifty checkers.
 type writer struct {
 	db    *DB
 	queue chan *request
@@ -32,8 +32,9 @@ type writer struct {
 	// version is SQLite's data_version of the connection, which changes with the
 	// commits of others only.
 	version int64
-	// looked says that the goroutine has the database's write lock and has looked
-	// for foreign commits since it took it: there are none to be missed.
+	// looked says that the goroutine has the database's write lock, or gives it back just
+	// now, and has looked for foreign commits since it took it: there are none to be
+	// missed, and nobody has to wait for the disk to look again.
 	looked  atomic.Bool
 	commits int64
 }
@@ -73,9 +74,6 @@ func (db *DB) write(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	req := &request{fn: fn, result: make(chan error, 1)}
-	if db.writer.atOnce(req) {
-		return <-req.result
-	}
 	select {
 	case <-db.closed:
 		return ErrClosed
@@ -102,22 +100,6 @@ func (db *DB) write(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-// atOnce serves a request on the caller's goroutine; false where it has to wait
-// its turn.
-func (w *writer) atOnce(req *request) bool {
-	if len(w.queue) > 0 || !w.mu.TryLock() {
-		return false
-	}
-	select {
-	case <-w.db.closed: // and so may be the connection
-		w.mu.Unlock()
-		return false
-	default:
-	}
-	w.group(req, 1)
-	return true
-}
-
 func (w *writer) run() {
 	ended := false
 	defer func() {
@@ -130,8 +112,11 @@ func (w *writer) run() {
 	for {
 		select {
 		case req := <-w.queue:
+			// Whoever is about to ask as well goes first, and shares the commit. Where
+			// nobody is, this costs nothing.
+			runtime.Gosched()
 			w.mu.Lock()
-			w.group(req, maxGroup)
+			w.group(req)
 		case <-w.db.closed:
 			w.drain()
 			ended = true
@@ -147,7 +132,7 @@ func (w *writer) drain() {
 		select {
 		case req := <-w.queue:
 			w.mu.Lock()
-			w.group(req, maxGroup)
+			w.group(req)
 		default:
 			return
 		}
@@ -171,9 +156,9 @@ func (w *writer) optimize() error {
 	return err
 }
 
-// group runs the first request and those that wait behind it, most at the most,
-// in one transaction. The caller has locked mu; group unlocks it.
-func (w *writer) group(first *request, most int) {
+// group runs the first request and those that wait behind it in one transaction.
+// The caller has locked mu; group unlocks it.
+func (w *writer) group(first *request) {
 	var members []*request
 	err := errors.New("a function in the same commit has ended its goroutine")
 	defer func() {
@@ -195,19 +180,23 @@ func (w *writer) group(first *request, most int) {
 		return
 	}
 	start := time.Now()
-	for req := first; req != nil; req = w.next(most-len(members), start) {
+	for req := first; req != nil; {
 		members = append(members, req)
-		fnErr, lost := w.member(req)
-		if lost {
-			err = fnErr
-			return
-		}
-		if fnErr != nil {
+		if fnErr := w.member(req); fnErr != nil {
 			members = members[:len(members)-1]
 			req.result <- fnErr
+			if err = w.undo(req, fnErr, members); err != nil {
+				return
+			}
 		}
+		if req.tx.redo.full {
+			break
+		}
+		req = w.next(maxGroup-len(members), start)
 	}
-	err = w.commit(members)
+	if err = w.prove(members); err == nil {
+		err = w.commit(members)
+	}
 }
 
 // next gives a request that waits already, if there is room for it; nil ends the
@@ -245,32 +234,27 @@ func (w *writer) rollback() {
 	w.c.exec("ROLLBACK")
 }
 
-// member runs one function under a savepoint. lost says that the whole
-// transaction is gone with it.
-func (w *writer) member(req *request) (err error, lost bool) {
-	if _, err := w.c.exec("SAVEPOINT member"); err != nil {
-		return explainStatement(w.db.path, err), true
-	}
+// member runs one function.
+func (w *writer) member(req *request) error {
 	req.tx = &Tx{db: w.db, conn: w.c}
-	if err = req.tx.call(req.fn); err == nil {
-		_, err = w.c.exec("RELEASE member")
-		return explainStatement(w.db.path, err), err != nil
+	return explainStatement(w.db.path, req.tx.call(req.fn))
+}
+
+// undo takes what a failed function has written out of the transaction. After some
+// errors of the disk, of reading too, SQLite has ended the transaction itself.
+func (w *writer) undo(failed *request, cause error, members []*request) error {
+	if !failed.tx.redo.wrote && sqliteCode(cause) == 0 && sqliteCode(failed.tx.failed) == 0 {
+		return nil
 	}
-	if _, undoErr := w.c.exec("ROLLBACK TO member"); undoErr != nil {
-		return explainStatement(w.db.path, err), true
-	}
-	if _, undoErr := w.c.exec("RELEASE member"); undoErr != nil {
-		return explainStatement(w.db.path, err), true
-	}
-	return explainStatement(w.db.path, err), false
+	return w.redo(members)
 }
 
 // commit makes the members' work durable and then lets memory follow.
 func (w *writer) commit(members []*request) error {
-	w.looked.Store(false)
 	if _, err := w.c.exec("COMMIT"); err != nil {
 		return explain(w.db.path, err)
 	}
+	w.looked.Store(false)
 	for _, m := range members {
 		for _, fn := range m.tx.after {
 			fn()
