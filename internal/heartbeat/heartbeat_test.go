@@ -220,7 +220,14 @@ func TestRunLogsBeginAndEnd(t *testing.T) {
 		undone, code int
 		want         Outcome
 	}{
-		{0, 200, Sent}, {0, 500, Failed}, {0, 500, Failed}, {0, 200, Sent}, {2, 0, Withheld}, {1, 0, Withheld}, {0, 204, Sent}, {0, 404, Failed},
+		{0, 200, Sent},
+		{0, 500, Failed},
+		{0, 500, Failed},
+		{0, 200, Sent},
+		{2, 0, Withheld},
+		{1, 0, Withheld},
+		{0, 204, Sent},
+		{0, 404, Failed},
 		{0, 404, Failed}, // what comes of one is logged before the next begins
 	} {
 		if step.code != 0 {
