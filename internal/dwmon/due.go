@@ -3,6 +3,7 @@ package dwmon
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -64,6 +65,9 @@ type Walk struct {
 	CatchUp int64
 	// Blind makes a gap of everything up to the pass's minute: nothing is due.
 	Blind bool
+	// Judged are, by line, the minutes beyond Settled that have a verdict already,
+	// ascending. They are in no gap.
+	Judged [][]int64
 }
 
 // Due is one (minute, line) pair to be judged.
@@ -256,20 +260,42 @@ func (p *Plan) take(due []Due, minute int64) []Due {
 	return due
 }
 
-// gaps are the lines' eligible minutes in from..until that lie before their reach.
+// gaps are the lines' eligible minutes in from..until that lie before their reach
+// and have no verdict.
 func (p *Plan) gaps(from, until int64) []Gap {
 	var gaps []Gap
-	for i, l := range p.walk.Lines {
+	for i := range p.walk.Lines {
 		lo := max(from, p.reach[i].gapFrom)
 		hi := min(until, p.reach[i].dueFrom-60)
-		if lo > hi {
-			continue
+		for _, judged := range p.walk.judged(i, lo, hi) {
+			gaps = p.gap(gaps, i, lo, judged-60)
+			lo = judged + 60
 		}
-		if first, last, n := l.tally(p.walk.Zone, p.walk.Closed, lo, hi); n > 0 {
-			gaps = append(gaps, Gap{Line: i, From: first, To: last, Minutes: n, Reason: p.reason})
-		}
+		gaps = p.gap(gaps, i, lo, hi)
 	}
 	return gaps
+}
+
+// gap appends the gap of a line's eligible minutes in from..until, if there are any.
+func (p *Plan) gap(gaps []Gap, line int, from, until int64) []Gap {
+	if from > until {
+		return gaps
+	}
+	if first, last, n := p.walk.Lines[line].tally(p.walk.Zone, p.walk.Closed, from, until); n > 0 {
+		gaps = append(gaps, Gap{Line: line, From: first, To: last, Minutes: n, Reason: p.reason})
+	}
+	return gaps
+}
+
+// judged are the minutes in from..until at which a line has a verdict.
+func (w *Walk) judged(line int, from, until int64) []int64 {
+	if w.Judged == nil {
+		return nil
+	}
+	all := w.Judged[line]
+	lo, _ := slices.BinarySearch(all, from)
+	hi, _ := slices.BinarySearch(all, until+1)
+	return all[lo:max(lo, hi)]
 }
 
 // Pending is how many (minute, line) pairs are owed up to minute m and not

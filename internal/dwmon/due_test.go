@@ -2,6 +2,7 @@ package dwmon
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -59,6 +60,9 @@ func walkAll(t interface{ Fatalf(string, ...any) }, w Walk, m int64, limit int) 
 			if g.To > piece.Settled {
 				t.Fatalf("a gap to %d lies beyond its piece, which settles %d", g.To, piece.Settled)
 			}
+			if w.Judged != nil && slices.ContainsFunc(w.Judged[g.Line], func(m int64) bool { return g.From <= m && m <= g.To }) {
+				t.Fatalf("line %d has a verdict within the gap from %d to %d", g.Line, g.From, g.To)
+			}
 			sum, exists := got.Gaps[g.Line]
 			if !exists {
 				sum[0] = g.From
@@ -107,6 +111,9 @@ func naiveWalk(w Walk, m int64) walked {
 				continue
 			}
 			if w.Blind || minute < m-60*(long(l)-1) {
+				if w.Judged != nil && slices.Contains(w.Judged[i], minute) {
+					continue
+				}
 				sum, exists := want.Gaps[i]
 				if !exists {
 					sum[0] = minute
@@ -191,6 +198,16 @@ func TestPlanEqualsAWalkOverEveryMinute(t *testing.T) {
 				l.OwesAfter = m - 60*rapid.Int64Range(0, 3000).Draw(t, "owes after")
 			}
 			w.Lines = append(w.Lines, l)
+		}
+		if w.Settled != nil && rapid.IntRange(0, 3).Draw(t, "moved back") == 0 {
+			w.Judged = make([][]int64, len(w.Lines))
+			for i := range w.Judged {
+				for _, n := range rapid.SliceOfN(rapid.Int64Range(1, 6000), 0, 30).Draw(t, "judged before") {
+					w.Judged[i] = append(w.Judged[i], *w.Settled+60*n)
+				}
+				slices.Sort(w.Judged[i])
+				w.Judged[i] = slices.Compact(w.Judged[i])
+			}
 		}
 		limit := rapid.SampledFrom([]int{1, 7, 500, PieceLimit}).Draw(t, "limit")
 		want := naiveWalk(w, m)

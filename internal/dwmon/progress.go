@@ -1,6 +1,9 @@
 package dwmon
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Progress is what the store knows of a checker between two passes.
 type Progress struct {
@@ -90,6 +93,9 @@ type LineProgress struct {
 	Line
 	// Index is the line's place in the file, 0 = first.
 	Index int
+	// Judged are the minutes beyond the walk that have a verdict, ascending: it was
+	// moved back by hand, and comes by them again. nil for none.
+	Judged []int64
 	Streak
 }
 
@@ -127,10 +133,34 @@ func (s Streak) Then(status Status, minute int64) Streak {
 // Walk is the progress as the walk needs it. catchUp is in minutes.
 func (p *Progress) Walk(zone *time.Location, catchUp int64) Walk {
 	w := Walk{Origin: p.Origin, Settled: p.Settled, Zone: zone, CatchUp: catchUp}
-	for _, l := range p.Lines {
+	for i, l := range p.Lines {
 		w.Lines = append(w.Lines, l.Line)
+		if l.Judged != nil {
+			if w.Judged == nil {
+				w.Judged = make([][]int64, len(p.Lines))
+			}
+			w.Judged[i] = l.Judged
+		}
 	}
 	return w
+}
+
+// SettleAt moves the walk on.
+func (p *Progress) SettleAt(minute int64) {
+	p.Settled = &minute
+	for i := range p.Lines {
+		l := &p.Lines[i]
+		if passed, _ := slices.BinarySearch(l.Judged, minute+1); passed == len(l.Judged) {
+			l.Judged = nil
+		} else {
+			l.Judged = l.Judged[passed:]
+		}
+	}
+}
+
+// ComesBy says whether there are verdicts that the walk has yet to come by again.
+func (p *Progress) ComesBy() bool {
+	return p.Recorded != nil && (p.Settled == nil || *p.Recorded > *p.Settled)
 }
 
 // Sighting is what changes in the store because a checker's file was seen in a

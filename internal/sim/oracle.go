@@ -246,26 +246,50 @@ func (k *known) from() int64 {
 	return first
 }
 
-// tally gathers the gap of each line.
-type tally map[string]*keptGap
+// tally gathers the gaps of each line.
+type tally map[string]*gapRun
+
+// gapRun are a line's gaps; the last one grows until it is cut off.
+type gapRun struct {
+	gaps []keptGap
+	cut  bool
+}
 
 func (t tally) add(id string, minute int64, reason dwmon.GapReason) {
-	g := t[id]
-	if g == nil {
-		g = &keptGap{line: id, from: minute, reason: reason}
-		t[id] = g
+	r := t[id]
+	if r == nil {
+		r = &gapRun{}
+		t[id] = r
 	}
+	if r.cut || len(r.gaps) == 0 {
+		r.gaps, r.cut = append(r.gaps, keptGap{line: id, from: minute, reason: reason}), false
+	}
+	g := &r.gaps[len(r.gaps)-1]
 	g.to = minute
 	g.minutes++
 }
 
+// cutOff ends a line's gap at a minute that has a verdict.
+func (t tally) cutOff(id string) {
+	if r := t[id]; r != nil {
+		r.cut = true
+	}
+}
+
 func (t tally) inOrder(lines []line) (gaps []keptGap) {
 	for _, l := range lines {
-		if g := t[l.id]; g != nil {
-			gaps = append(gaps, *g)
+		if r := t[l.id]; r != nil {
+			gaps = append(gaps, r.gaps...)
 		}
 	}
 	return gaps
+}
+
+// judged says whether a minute has a verdict. It may have one and be passed over: the walk
+// was moved back by hand, and comes by it again.
+func (k *known) judged(id string, minute int64) bool {
+	_, judged := k.at[place{minute, k.memory[id]}]
+	return judged
 }
 
 // owed makes gaps of all that is owed up to a minute.
@@ -274,8 +298,11 @@ func (k *known) owed(until int64, zone *time.Location, closed map[string]bool, r
 	for minute := k.from(); minute <= until; minute += 60 {
 		local := time.Unix(minute, 0).In(zone)
 		for i := range k.lines {
-			if k.owes(&k.lines[i], minute, local, closed) {
-				t.add(k.lines[i].id, minute, reason)
+			switch l := &k.lines[i]; {
+			case k.judged(l.id, minute):
+				t.cutOff(l.id)
+			case k.owes(l, minute, local, closed):
+				t.add(l.id, minute, reason)
 			}
 		}
 	}
@@ -312,9 +339,9 @@ func (k *known) reopen(to int64, zone *time.Location, closed map[string]bool) {
 				t.add(g.line, minute, g.reason)
 			}
 		}
-		for _, cut := range t {
+		for _, cut := range t.inOrder([]line{l}) {
 			cut.from = g.from
-			left = append(left, *cut)
+			left = append(left, cut)
 		}
 	}
 	k.gaps = left
@@ -341,14 +368,16 @@ func (o *oracle) due(p *passing, k *known, settled, limit int64, blind bool) (du
 		local := time.Unix(minute, 0).In(p.zone)
 		for i := range k.lines {
 			l := &k.lines[i]
-			if !k.owes(l, minute, local, p.closed) {
-				continue
-			}
 			reach := min(max(rewind(l.Lookback), o.life.catchUp), 14_400)
-			if blind || minute < limit-60*(reach-1) {
-				t.add(l.id, minute, reason)
-			} else {
+			within := !blind && minute >= limit-60*(reach-1)
+			switch {
+			case k.judged(l.id, minute) && !within:
+				t.cutOff(l.id)
+			case !k.owes(l, minute, local, p.closed):
+			case within:
 				due = append(due, pair{minute, i})
+			default:
+				t.add(l.id, minute, reason)
 			}
 		}
 	}
@@ -595,6 +624,11 @@ func (k *known) compare(l *life, found *kept) {
 			l.fail("%s: the gap %+v begins before the one before it ends, at %s", k.name, g, stamp(end))
 		}
 		ends[g.line] = g.to
+		for _, v := range found.verdicts {
+			if v.line == g.line && v.minute >= g.from && v.minute <= g.to {
+				l.fail("%s: %s has a verdict and lies in the gap %+v", k.name, stamp(v.minute), g)
+			}
+		}
 	}
 	differ(l, k.name, "verdicts", want.verdicts, found.verdicts)
 	differ(l, k.name, "gaps", want.gaps, found.gaps)

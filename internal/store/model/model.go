@@ -128,7 +128,24 @@ func (s *Store) Progress(ctx context.Context, name string) (*dwmon.Progress, err
 func (c *Checker) snapshot() *dwmon.Progress {
 	p := c.Progress
 	p.Lines = slices.Clone(p.Lines)
+	if p.ComesBy() {
+		for i := range p.Lines {
+			p.Lines[i].Judged = c.judged(p.Lines[i].ID, p.Settled)
+		}
+	}
 	return &p
+}
+
+// judged are the minutes after one (all of them where it is nil) at which a line
+// has a verdict, ascending.
+func (c *Checker) judged(lineID int64, after *int64) (minutes []int64) {
+	for key := range c.Verdicts {
+		if key.LineID == lineID && (after == nil || key.Minute > *after) {
+			minutes = append(minutes, key.Minute)
+		}
+	}
+	slices.Sort(minutes)
+	return minutes
 }
 
 // InTx implements dwmon.Store.

@@ -28,7 +28,7 @@ func (s *Store) SettleTo(name string, to int64, zone *time.Location, closed *dwm
 }
 
 func (c *Checker) pass(to int64, zone *time.Location, closed *dwmon.ClosedDays) {
-	w := c.Progress.Walk(zone, 0)
+	w := c.snapshot().Walk(zone, 0)
 	w.Closed, w.Blind = closed, true
 	if off := c.Progress.Off; off != nil {
 		to = min(to, off.Since-60)

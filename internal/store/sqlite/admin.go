@@ -124,7 +124,7 @@ func (tx *Tx) reopen(checkerID, to int64, zone *time.Location, closed *dwmon.Clo
 		cut = append(cut, slices.Clone(r))
 	}
 	for _, r := range cut {
-		line, err := tx.one(strings.Replace(selectLines, "checker_id = ? AND position IS NOT NULL ORDER BY position", "id = ?", 1), r.int(1))
+		line, err := tx.one("SELECT "+lineColumns+" FROM lines l WHERE l.id = ?", r.int(1))
 		if err != nil {
 			return err
 		}

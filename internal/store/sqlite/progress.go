@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 
@@ -139,8 +140,31 @@ func loadProgress(c *conn, name string) (*dwmon.Progress, error) {
 		return &dwmon.Progress{Name: name}, nil
 	}
 	p := readProgress(r, name)
-	p.Lines, err = loadLines(c, p.ID)
+	if p.Lines, err = loadLines(c, p.ID); err == nil && p.ComesBy() {
+		err = loadJudged(c, p)
+	}
 	return p, err
+}
+
+// loadJudged reads which minutes the walk comes by again.
+func loadJudged(c *conn, p *dwmon.Progress) error {
+	after := int64(math.MinInt64)
+	if p.Settled != nil {
+		after = *p.Settled
+	}
+	lines := make(map[int64]*dwmon.LineProgress, len(p.Lines))
+	for i := range p.Lines {
+		lines[p.Lines[i].ID] = &p.Lines[i]
+	}
+	for r, err := range c.query("SELECT minute, line_id FROM verdicts WHERE checker_id = ? AND minute > ? ORDER BY minute", p.ID, after) {
+		if err != nil {
+			return err
+		}
+		if l := lines[r.int(1)]; l != nil {
+			l.Judged = append(l.Judged, r.int(0))
+		}
+	}
+	return nil
 }
 
 // readProgress reads progressColumns; the lines are read apart.

@@ -182,7 +182,11 @@ func (tx *Tx) Settle(p *dwmon.Progress, settled int64, gaps []dwmon.Gap) error {
 	if err := tx.updateChecker(p.ID, "UPDATE checkers SET settled = ? WHERE id = ?", settled, p.ID); err != nil {
 		return err
 	}
-	tx.amend(p.ID, func(p *dwmon.Progress) { p.Settled = &settled })
+	if p.Settled != nil && settled < *p.Settled { // it comes by verdicts again, which have to be read
+		tx.dirty(p.Name)
+	} else {
+		tx.amend(p.ID, func(p *dwmon.Progress) { p.SettleAt(settled) })
+	}
 	return nil
 }
 
