@@ -240,7 +240,7 @@ func (d *daemon) do(ctx context.Context, f func(context.Context) error) error {
 // ends. An error means that the daemon cannot go on.
 func (d *daemon) follow(ctx context.Context) error {
 	w := newWatch(d.cfg.Checks, d.log)
-	defer w.close()
+	defer func() { w.close() }() // a reload puts another in its place
 	rescan := time.NewTicker(rescanEvery)
 	defer rescan.Stop()
 	watchdog := watchdogTicker()

@@ -24,7 +24,9 @@ func TestMain(m *testing.M) {
 	if strings.HasSuffix(os.Args[0], "dwmon-plugin-"+fakeName) {
 		serveFake()
 	}
-	goleak.VerifyTestMain(testdb.Wrap(built{m}))
+	goleak.VerifyTestMain(testdb.Wrap(built{m}),
+		goleak.IgnoreTopFunction("github.com/dwmon/dwmon/internal/pluginhost.init.func1.1"), // the thread that starts children is there to stay
+		goleak.IgnoreTopFunction("github.com/dwmon/dwmon/internal/testdb.init.func1.1"))
 }
 
 type built struct{ m *testing.M }

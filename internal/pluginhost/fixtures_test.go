@@ -58,7 +58,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "no such fixture:", name)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	// The thread that starts children is there to stay.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/dwmon/dwmon/internal/pluginhost.init.func1.1"))
 }
 
 // fixtures are the plugins by name. Those of one kind that differ only in name are

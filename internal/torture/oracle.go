@@ -111,9 +111,13 @@ func (w *world) remember(s *stored, verdicts map[verdictKey]verdict, list []told
 	w.past = memory{installation: s.installation, checkers: s.checkers, verdicts: verdicts, settled: settled}
 }
 
-// key is the idempotency key of a verdict.
+// key is the idempotency key of a verdict, which names its line by the line's id.
 func (s *stored) key(k verdictKey) string {
-	return fmt.Sprintf("%s/%s/%d/%d", s.installation, k.checker, k.minute, k.line)
+	var lineID int64
+	if c := s.checkers[k.checker]; c != nil {
+		lineID = c.lineIDs[k.line]
+	}
+	return fmt.Sprintf("%s/%s/%d/%d", s.installation, k.checker, k.minute, lineID)
 }
 
 // judgeChecker insists on the promises of the walk, the rows and the counts.

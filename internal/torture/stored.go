@@ -31,7 +31,8 @@ type storedChecker struct {
 	verdicts      []verdict // in the order of their minutes, then lines
 	gaps          []gap
 	corrected     []correction
-	openIncidents map[int]int64 // by line
+	lineIDs       map[int]int64 // by place in the file
+	openIncidents map[int]int64 // by place in the file; 0: none
 }
 
 // sighting is a row: the start of the fetch that brought it, and its timestamp, nil
@@ -164,7 +165,7 @@ func (s *stored) read(tx *sql.Tx) error {
 	byID := map[int64]*storedChecker{}
 	names := map[int64]string{}
 	err = each(tx, "SELECT id, name, origin, settled, purge_mark FROM checkers", func(scan func(...any) error) error {
-		c := &storedChecker{seen: map[string]sighting{}, openIncidents: map[int]int64{}}
+		c := &storedChecker{seen: map[string]sighting{}, lineIDs: map[int]int64{}, openIncidents: map[int]int64{}}
 		var name string
 		if err := scan(&c.id, &name, &c.origin, &c.settled, &c.purgeMark); err != nil {
 			return err
@@ -232,13 +233,13 @@ func (s *stored) readVerdicts(tx *sql.Tx, byID map[int64]*storedChecker, names m
 	if err != nil {
 		return err
 	}
-	err = each(tx, "SELECT checker_id, position, incident_id FROM lines WHERE position IS NOT NULL AND incident_id <> 0", func(scan func(...any) error) error {
-		var id, incident int64
+	err = each(tx, "SELECT checker_id, position, id, incident_id FROM lines WHERE position IS NOT NULL", func(scan func(...any) error) error {
+		var id, lineID, incident int64
 		var position int
-		if err := scan(&id, &position, &incident); err != nil {
+		if err := scan(&id, &position, &lineID, &incident); err != nil {
 			return err
 		}
-		byID[id].openIncidents[position] = incident
+		byID[id].lineIDs[position], byID[id].openIncidents[position] = lineID, incident
 		return nil
 	})
 	if err != nil {
