@@ -39,7 +39,7 @@ var measures = []measure{
 	{row: 24, what: "10,000 checkers: memory", reach: []reach{atMost(256, " MiB")}, measure: memoryOfFleet},
 	{row: 25, what: "10,000 checkers: CPU of a look", parts: []string{"status", "metrics"}, reach: []reach{atMost(1.5, " s"), atMost(0.5, " s")}, measure: looksAtFleet},
 	{
-		row: 26, what: "100M rows (10M without -scale) over 100k", parts: []string{"pass", "first batch", "count"},
+		row: 26, what: "100M rows (10M without --scale) over 100k", parts: []string{"pass", "first batch", "count"},
 		reach: []reach{atMost(1.15, "×"), atMost(2, "×"), atMost(1.25, "×")}, measure: passesOnMany,
 	},
 	{row: 27, what: "those rows: bytes on disk for each", reach: []reach{atMost(100, "")}, measure: sizeOfMany},

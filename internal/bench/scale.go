@@ -271,7 +271,7 @@ func reloadOfFleet(ctx context.Context, b *bench) ([]figure, error) {
 		var at [3]time.Duration
 		for i := range at {
 			if i == 2 {
-				if err := f.change(ctx); err != nil {
+				if err := f.change(); err != nil {
 					return nil, err
 				}
 			}
@@ -297,7 +297,7 @@ func reloadOfFleet(ctx context.Context, b *bench) ([]figure, error) {
 }
 
 // change writes one checker anew.
-func (f *fleet) change(context.Context) error {
+func (f *fleet) change() error {
 	f.edits++
 	return f.writeChecker(1, 300+f.edits)
 }

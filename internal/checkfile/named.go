@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// ReadNamed reads the file of one checker in a folder, as Loader.LoadNow would, and no
-// other file: in a folder of ten thousand that is what takes time. file is nil where
-// the folder has none of that name; others are the names that it has instead, unsorted.
-// The error is a Fault and says that the folder cannot be read.
+// ReadNamed reads the file of one checker in a folder, and no other file: in a folder
+// of ten thousand that is what takes time. It is what Loader.LoadNow gives of a file
+// that nobody writes meanwhile: this reads it once. file is nil where the folder has
+// none of that name; others are the names that it has instead, unsorted. The error is
+// a Fault and says that the folder cannot be read.
 func (p Parser) ReadNamed(dir, name string) (file *File, others []string, err error) {
 	w := walk{root: dir}
 	if err := w.folder(""); err != nil {

@@ -55,7 +55,8 @@ type daemon struct {
 	notifier  atomic.Pointer[alerting.Notifier]
 	engines   atomic.Pointer[engine.Engine]
 
-	// handed are the jobs that engine and notifier have, by checker name.
+	// handed are the jobs that engine and notifier have, by checker name; nil: what they
+	// have is not of the present configuration and routing.
 	handed map[string]*engine.Job
 }
 
@@ -159,7 +160,7 @@ func (d *daemon) startParts(ctx context.Context) error {
 	}
 	d.notifier.Store(notifier)
 	d.engines.Store(d.engine)
-	d.handed = nil // these parts have none yet
+	d.handed = nil
 	d.handOut()
 	ctx, cancel := context.WithCancel(ctx)
 	d.parts = &parts{cancel: cancel}
@@ -304,7 +305,7 @@ const leastPause = 50 * time.Millisecond
 // they have the very same already.
 func (d *daemon) handOut() {
 	jobs := d.catalog.jobs(d.routing)
-	same := len(jobs) == len(d.handed)
+	same := d.handed != nil && len(jobs) == len(d.handed)
 	byName := make(map[string]*engine.Job, len(jobs))
 	for _, j := range jobs {
 		byName[j.Checker.Name] = j
@@ -386,7 +387,9 @@ func (d *daemon) heardPlugins(ctx context.Context) {
 	d.log.Info("the plugins have changed", "plugins", len(plugins))
 	if slices.Equal(before.order, d.routing.order) {
 		// The same instances serve the same handlers, each with its new file as soon
-		// as that is ready. Passes go on as they began; follow hands out the new jobs.
+		// as that is ready. Passes go on as they began; follow hands out the new jobs,
+		// and where there are none what handlers want to be told.
+		d.handed = nil
 		return
 	}
 	d.stopParts()

@@ -60,33 +60,25 @@ func checkerNamed(ctx context.Context, cfg *config.Config, r *Reader, name strin
 // none of that name, or cannot be read. others are the names that it has instead. A bad
 // file is an error, dwmon.FileFaults.
 func fileNamed(cfg *config.Config, name string) (file *checkfile.File, others []string, err error) {
-	if info, err := os.Stat(cfg.Checks); err != nil || !info.IsDir() {
-		return fileAlone(cfg, name)
-	}
-	file, others, err = checkerFiles.ReadNamed(cfg.Checks, name)
+	info, err := os.Stat(cfg.Checks)
 	switch {
 	case err != nil:
 		return nil, nil, nil
-	case file != nil && file.Checker == nil:
+	case info.IsDir():
+		if file, others, err = checkerFiles.ReadNamed(cfg.Checks, name); err != nil {
+			return nil, nil, nil
+		}
+	default: // a single file stands for the folder
+		f := checkerFiles.ReadFile(cfg.Checks, "")
+		if f.Name != name {
+			return nil, []string{f.Name}, nil
+		}
+		file = &f
+	}
+	if file != nil && file.Checker == nil {
 		return nil, nil, dwmon.FileFaults(file.Faults)
 	}
 	return file, others, nil
-}
-
-// fileAlone is fileNamed where a single file stands for the checks folder.
-func fileAlone(cfg *config.Config, name string) (*checkfile.File, []string, error) {
-	set, err := readPath(cfg.Checks)
-	if err != nil {
-		return nil, nil, nil
-	}
-	switch f := &set.Files[0]; {
-	case f.Name != name:
-		return nil, []string{f.Name}, nil
-	case f.Checker == nil:
-		return nil, nil, dwmon.FileFaults(f.Faults)
-	default:
-		return f, nil, nil
-	}
 }
 
 // noChecker is the *ErrNoChecker for a name, and says which of the names may have been
