@@ -27,6 +27,7 @@ type bench struct {
 	year      *year
 	trials    []trial
 	fleet     *fleet
+	fleetErr  error
 	past      *past
 	undo      []func()
 }

@@ -52,6 +52,7 @@ func cpuDuring(pids []int, do func() error) (time.Duration, error) {
 // stat is what is wanted of /proc/PID/stat.
 type stat struct {
 	parent int
+	ended  bool // and not waited for yet
 	cpu    time.Duration
 }
 
@@ -76,7 +77,7 @@ func readStat(pid int) (stat, error) {
 			return stat{}, err
 		}
 	}
-	return stat{parent, time.Duration(user+system) * clockTick}, nil
+	return stat{parent, fields[0] == "Z", time.Duration(user+system) * clockTick}, nil
 }
 
 // descendants are the processes below one.

@@ -32,11 +32,16 @@ type fleet struct {
 	edits   int
 }
 
-// theFleet is started when it is first needed.
+// theFleet is started when it is first needed; where that fails, it is not tried again for
+// each row.
 func (b *bench) theFleet(ctx context.Context) (*fleet, error) {
-	if b.fleet != nil {
-		return b.fleet, nil
+	if b.fleet == nil && b.fleetErr == nil {
+		b.fleet, b.fleetErr = b.newFleet(ctx)
 	}
+	return b.fleet, b.fleetErr
+}
+
+func (b *bench) newFleet(ctx context.Context) (*fleet, error) {
 	s, err := b.newSite(ctx)
 	if err != nil {
 		return nil, err
@@ -58,7 +63,6 @@ func (b *bench) theFleet(ctx context.Context) (*fleet, error) {
 			return nil, err
 		}
 	}
-	b.fleet = f
 	return f, nil
 }
 
@@ -81,7 +85,7 @@ func (f *fleet) write(b *bench) error {
 		return err
 	}
 	config := fmt.Sprintf("checks: checks\nplugins: plugins\ndb: dwmon.db\ntimezone: UTC\nlisten: %s\n"+
-		"handlers:\n  - {name: taker, plugin: %s, on: every, catch_up: each}\nsources:\n  BENCH: {getter: %s}\n", f.address, hostbench.PluginName, hostbench.PluginName)
+		"handlers:\n  - {name: taker, plugin: %s, on: every}\nsources:\n  BENCH: {getter: %s}\n", f.address, hostbench.PluginName, hostbench.PluginName)
 	if err := os.WriteFile(filepath.Join(f.dir, "dwmon.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
@@ -141,6 +145,9 @@ func (f *fleet) cpu() (time.Duration, error) {
 	st, err := readStat(f.daemon.Process.Pid)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errMissing, err)
+	}
+	if st.ended {
+		return 0, fmt.Errorf("the daemon has ended:\n%s", f.log.String())
 	}
 	return st.cpu, nil
 }
