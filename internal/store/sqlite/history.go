@@ -134,7 +134,7 @@ func (db *DB) newTimeline(ctx context.Context, q dwmon.HistoryQuery) (*timeline,
 	h.page = max(historyRows/(len(h.sources)+2), 16)
 	h.first = h.page
 	if q.Limit > 0 { // few will be asked for, and of most checkers none but the newest
-		h.first = min(h.page, max(2*q.Limit/len(h.sources), 4))
+		h.first = min(h.page, max(2*q.Limit/max(len(h.sources), 1), 4))
 	}
 	gaps, offs := all, all
 	gaps.read, offs.read = (*source).gaps, (*source).offs
