@@ -22,8 +22,8 @@ const fewEdges = 8
 // Counts is dwmon.Tx's. The rows are walked once, however many windows lie over
 // them; what is kept grows with the windows, not with the rows.
 func (tx *Tx) Counts(checkerID int64, windows []dwmon.Window) ([]int64, error) {
-	if tx.done {
-		return nil, errTxDone
+	if err := tx.usable(); err != nil {
+		return nil, err
 	}
 	counts, err := countWindows(tx.conn, checkerID, windows)
 	return counts, tx.fail(err)

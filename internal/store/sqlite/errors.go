@@ -44,6 +44,9 @@ var (
 	ErrBusy = errors.New("another program holds its write lock")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
+	// ErrOvertaken: another program has changed the database between the two times that
+	// something was written (redo.go): what was read for it may not hold any more.
+	ErrOvertaken = errors.New("another program has changed it meanwhile; nothing of this was stored")
 	// ErrStale: another program has changed the database while rows were being
 	// fetched, so that what was left out as known may not be known any more.
 	ErrStale = errors.New("another program has changed the database during the fetch; the fetch counts for nothing and is made again")

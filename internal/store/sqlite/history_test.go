@@ -180,6 +180,9 @@ func TestHistoryOfNobody(t *testing.T) {
 	if !errors.Is(err, dwmon.ErrNoChecker) {
 		t.Errorf("error %v", err)
 	}
+	if got := w.history(dwmon.HistoryQuery{Limit: 20}); got != nil {
+		t.Errorf("a database without checkers has %v", got)
+	}
 	stop := errors.New("stop")
 	w.judge(w.checker("a", epoch0, "UTC", line(1)), minutes(epoch0+60, 3, dwmon.Good))
 	if err := w.History(w.ctx(), dwmon.HistoryQuery{}, func(dwmon.Entry) error { return stop }); !errors.Is(err, stop) {

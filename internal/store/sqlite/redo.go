@@ -39,13 +39,16 @@ func (l *redoLog) note(query string, args []driver.NamedValue) {
 	if l.full {
 		return
 	}
-	var bytes int
+	var bytes, texts int
 	for i := range args {
-		if b, ok := args[i].Value.([]byte); ok {
-			bytes += len(b)
+		switch v := args[i].Value.(type) {
+		case []byte:
+			bytes += len(v)
+		case string:
+			texts += len(v)
 		}
 	}
-	if l.size += int64(bytes + notedSize*len(args)); l.size > maxRedo {
+	if l.size += int64(bytes + texts + notedSize*len(args)); l.size > maxRedo {
 		l.full, l.statements = true, nil
 		return
 	}
@@ -74,7 +77,7 @@ func (w *writer) redo(members []*request) error {
 		return err
 	}
 	if len(members) > 0 && w.version != before {
-		return ErrStale // what the members have read may not hold any more
+		return &Error{Path: w.db.path, Kind: ErrOvertaken}
 	}
 	for _, m := range members {
 		for _, s := range m.tx.redo.statements {

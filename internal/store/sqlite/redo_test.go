@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -95,6 +96,20 @@ func TestMuchWritten(t *testing.T) {
 	}
 }
 
+func TestTextsAreNotedWithinTheBound(t *testing.T) {
+	var l redoLog
+	for _, text := range []string{"short", strings.Repeat("long", maxRedo/4)} {
+		args, err := bindings([]any{text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.note("INSERT INTO meta (name) VALUES (?)", args)
+	}
+	if !l.full || l.statements != nil {
+		t.Errorf("%d statements are noted beyond the bound", len(l.statements))
+	}
+}
+
 func TestRedoNoticesForeignCommits(t *testing.T) {
 	db := newDB(t, Options{})
 	sour := errors.New("sour")
@@ -106,7 +121,7 @@ func TestRedoNoticesForeignCommits(t *testing.T) {
 			return sour
 		},
 	)
-	if !errors.Is(errs[0], ErrStale) || !errors.Is(errs[1], sour) || hasMeta(t, db, "a") || hasMeta(t, db, "b") {
+	if !errors.Is(errs[0], ErrOvertaken) || !errors.Is(errs[1], sour) || hasMeta(t, db, "a") || hasMeta(t, db, "b") {
 		t.Errorf("%v, %v; a is there: %v, b: %v", errs[0], errs[1], hasMeta(t, db, "a"), hasMeta(t, db, "b"))
 	}
 	if err := db.write(t.Context(), func(tx *Tx) error { return insertMeta(tx, "a") }); err != nil {

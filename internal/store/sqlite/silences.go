@@ -53,8 +53,8 @@ func (db *DB) SilencesOf(ctx context.Context, now int64) (silences []dwmon.Silen
 
 // Silences is dwmon.Tx's.
 func (tx *Tx) Silences() ([]dwmon.Silence, error) {
-	if tx.done {
-		return nil, errTxDone
+	if err := tx.usable(); err != nil {
+		return nil, err
 	}
 	silences, err := loadSilences(tx.conn, selectSilences, tx.db.now()-caughtUpWithin)
 	return silences, tx.fail(err)
