@@ -201,15 +201,6 @@ func (w *world) fill(checkers, n int) {
 	}
 }
 
-func TestHistoryOfNobodyIsEmpty(t *testing.T) {
-	w := newWorld(t)
-	for _, limit := range []int{0, 5} {
-		if got := w.history(dwmon.HistoryQuery{Limit: limit}); len(got) != 0 {
-			t.Errorf("limit %d: %q", limit, sayAll(got))
-		}
-	}
-}
-
 func TestLongHistoryStreams(t *testing.T) {
 	w := newWorld(t)
 	w.fill(50, 4000)
