@@ -180,8 +180,9 @@ sim: ## live simulated years of dwmon, in which everything fails that can, for a
 .PHONY: soak
 soak: ## let a real daemon live a day in an hour, with churn, and see what grows
 	$(GO) run ./internal/soak/cmd $(SOAKARGS)
+
 .PHONY: torture
-torture: ## do to real processes, files and clocks of dwmon what happens to them, for minutes
+torture: ## do to real processes, files and clocks of dwmon what happens to them, for half an hour
 	$(GO) run ./internal/torture/cmd $(TORTUREARGS)
 
 # Only what the demo runs: a newcomer waits for it.

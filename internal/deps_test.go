@@ -212,7 +212,7 @@ var rules = []rule{
 		why: "programs live faster by how they are built, and nothing of ours may know",
 	},
 	{
-		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held", "internal/torture"},
+		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held"},
 		why: "a soak sees dwmon from outside, as the system and its users do",
 	},
 	{

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The parts of the repository that this package's tests find targets in.
+// repository is its root.
 const repository = "../.."
 
 // write makes files below a folder.
@@ -81,7 +81,7 @@ func TestATargetThatFails(t *testing.T) {
 		"sub/testdata/fuzz/FuzzSeed/three": "go test fuzz v1\n[]byte(\"abc\")\n",
 	})
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"--root", root, "--for", "1s", "--parallel", "1"}, &out, &errs); code != 1 {
+	if code := run(t.Context(), []string{"--root", root, "--for", "5s", "--parallel", "1"}, &out, &errs); code != 1 {
 		t.Fatalf("exit code %d\n%s%s", code, &out, &errs)
 	}
 	for what, form := range map[string]string{

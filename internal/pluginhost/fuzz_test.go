@@ -166,7 +166,7 @@ func FuzzSchema(f *testing.F) {
 			return
 		}
 		known := secretSettings(schema, settings)
-		for _, secret := range naiveSecrets(tree, given, 0) {
+		for _, secret := range naiveSecrets(tree, given) {
 			if !slices.Contains(known, secret) {
 				t.Fatalf("%q of %s is secret by %s, and only %q are known as such", secret, settings, schema, known)
 			}
@@ -176,9 +176,9 @@ func FuzzSchema(f *testing.F) {
 
 // naiveSecrets are the texts that a schema calls secret: the schema and the value are
 // walked side by side.
-func naiveSecrets(schema, value any, depth int) (secrets []string) {
+func naiveSecrets(schema, value any) (secrets []string) {
 	node, ok := schema.(map[string]any)
-	if !ok || depth > maxSchemaDepth-2 {
+	if !ok {
 		return nil
 	}
 	if node["writeOnly"] == true {
@@ -189,14 +189,14 @@ func naiveSecrets(schema, value any, depth int) (secrets []string) {
 	case map[string]any:
 		for name, member := range value {
 			if of, ok := properties[name]; ok {
-				secrets = append(secrets, naiveSecrets(of, member, depth+1)...)
+				secrets = append(secrets, naiveSecrets(of, member)...)
 			} else {
-				secrets = append(secrets, naiveSecrets(node["additionalProperties"], member, depth+1)...)
+				secrets = append(secrets, naiveSecrets(node["additionalProperties"], member)...)
 			}
 		}
 	case []any:
 		for _, member := range value {
-			secrets = append(secrets, naiveSecrets(node["items"], member, depth+1)...)
+			secrets = append(secrets, naiveSecrets(node["items"], member)...)
 		}
 	}
 	return secrets
@@ -464,6 +464,7 @@ func TestSecretsOfSettingsAreFoundWhereverTheyAre(t *testing.T) {
 		{"in a map to objects", `{"properties": {"by": {"additionalProperties": {"properties": {"token": {"writeOnly": true}}}}}}`, `{"by": {"x": {"token": "a", "name": "b"}}}`, "a"},
 		{"a list of secrets", `{"properties": {"keys": {"items": {"writeOnly": true}}}}`, `{"keys": ["a", 1, "b"]}`, "a b"},
 		{"all within a secret", `{"properties": {"headers": {"writeOnly": true}}}`, `{"headers": {"A": ["a", "b"]}}`, "a b"},
+		{"deep down", strings.Repeat(`{"properties": {"a": `, 12) + `{"writeOnly": true}` + strings.Repeat("}}", 12), strings.Repeat(`{"a": `, 12) + `"x"` + strings.Repeat("}", 12), "x"},
 		{"none", `{"properties": {"a": {}, "b": {"additionalProperties": false}}}`, `{"a": "x", "b": {"c": "y"}}`, ""},
 		{"a schema too long to be read", `{"description": "` + strings.Repeat("x", maxSchemaBytes) + `"}`, `{"a": "x"}`, "x"},
 	} {

@@ -67,14 +67,14 @@ func secretSettings(schema, settings []byte) (values []string) {
 	if json.Unmarshal(schema, &root) != nil {
 		return nil
 	}
-	return root.secrets(given, 0)
+	return root.secrets(given)
 }
 
 // secrets are the texts of a value that the schema calls secret, those within lists and
-// maps too.
-func (n *schemaNode) secrets(value any, depth int) (found []string) {
+// maps too, as deep as the value goes.
+func (n *schemaNode) secrets(value any) (found []string) {
 	switch {
-	case n == nil || depth > maxSchemaDepth:
+	case n == nil:
 		return nil
 	case n.WriteOnly:
 		return texts(value)
@@ -87,11 +87,11 @@ func (n *schemaNode) secrets(value any, depth int) (found []string) {
 			if !ok {
 				of = others
 			}
-			found = append(found, of.secrets(member, depth+1)...)
+			found = append(found, of.secrets(member)...)
 		}
 	case []any:
 		for _, member := range v {
-			found = append(found, n.Items.secrets(member, depth+1)...)
+			found = append(found, n.Items.secrets(member)...)
 		}
 	}
 	return found

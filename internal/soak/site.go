@@ -251,15 +251,26 @@ func (s *site) alive() error {
 	}
 }
 
-// stop stops the daemon and whatever stands around it, once.
+// leave is how long the daemon may take to end once it is told to, of the world's time.
+const leave = 2 * time.Minute
+
+// stop stops the daemon and whatever stands around it, once. One that does not end is
+// ended by a signal at which it writes the stacks of its goroutines into its log.
 func (s *site) stop() error {
 	if s.exited == nil {
 		return nil
 	}
 	_ = s.daemon.Process.Signal(syscall.SIGTERM)
-	<-s.exited
+	var err error
+	select {
+	case <-s.exited:
+	case <-time.After(leave):
+		err = fmt.Errorf("it did not end within %s; its log says where its goroutines were", leave)
+		_ = s.daemon.Process.Signal(syscall.SIGQUIT)
+		<-s.exited
+	}
 	s.exited = nil
-	return errors.Join(s.exit, s.source.Close(), s.receiver.Close())
+	return errors.Join(err, s.exit, s.source.Close(), s.receiver.Close())
 }
 
 func (s *site) environ() []string {

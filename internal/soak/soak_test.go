@@ -2,6 +2,7 @@ package soak
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func folder(t *testing.T) string {
 // first time: where not everything is to be tried, the clock is the world's, and what
 // would take dwmon minutes to make up for is left out.
 func TestASoak(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("what processes hold is read below /proc, which " + runtime.GOOS + " has not")
+	}
 	o := Options{Rate: 1, Seed: 1, Dir: folder(t), Progress: func(text string) { t.Log(text) }}
 	p := plan{warmUp: 2, measured: 2, span: 5 * time.Second, patience: 3 * time.Minute}
 	p.acts = slices.DeleteFunc(slices.Clone(acts), func(a act) bool { return a.slow })

@@ -102,7 +102,7 @@ func (w *world) remember(s *stored, verdicts map[verdictKey]verdict, list []told
 	settled := map[string]int{}
 	for _, d := range s.deliveries {
 		if d.handler == "ledger" && !d.notice && d.state == 1 {
-			settled[s.key(d.key)] = len(list)
+			settled[s.key(d.key, d.lineID)] = len(list)
 		}
 	}
 	for key, at := range w.past.settled {
@@ -111,12 +111,8 @@ func (w *world) remember(s *stored, verdicts map[verdictKey]verdict, list []told
 	w.past = memory{installation: s.installation, checkers: s.checkers, verdicts: verdicts, settled: settled}
 }
 
-// key is the idempotency key of a verdict, which names its line by the line's id.
-func (s *stored) key(k verdictKey) string {
-	var lineID int64
-	if c := s.checkers[k.checker]; c != nil {
-		lineID = c.lineIDs[k.line]
-	}
+// key is the idempotency key of a verdict.
+func (s *stored) key(k verdictKey, lineID int64) string {
 	return fmt.Sprintf("%s/%s/%d/%d", s.installation, k.checker, k.minute, lineID)
 }
 
@@ -356,7 +352,7 @@ func (w *world) judgeTold(s *stored, verdicts map[verdictKey]verdict, list []tol
 		if d.handler != "ledger" || d.notice {
 			continue
 		}
-		key := s.key(d.key)
+		key := s.key(d.key, d.lineID)
 		if _, twice := place[key]; twice {
 			w.fault("%s is queued twice", key)
 		}
@@ -365,8 +361,8 @@ func (w *world) judgeTold(s *stored, verdicts map[verdictKey]verdict, list []tol
 			w.fault("%s is queued and not recorded", key)
 		}
 	}
-	for k := range verdicts {
-		if _, ok := place[s.key(k)]; !ok {
+	for k, v := range verdicts {
+		if _, ok := place[s.key(k, v.lineID)]; !ok {
 			w.fault("%+v is recorded, and nobody is to be told", k)
 		}
 	}
@@ -402,12 +398,12 @@ func (w *world) judgeTold(s *stored, verdicts map[verdictKey]verdict, list []tol
 		first[t.Key] = t
 		furthest[t.Checker] = max(furthest[t.Checker], at)
 		v := verdicts[verdictKey{t.Checker, t.Line, t.Minute}]
-		if v.status != t.Status || v.count != t.Count || s.key(v.verdictKey) != t.Key {
+		if v.status != t.Status || v.count != t.Count || s.key(v.verdictKey, v.lineID) != t.Key {
 			w.fault("%s was told as %s %d and is recorded as %s %d", t.Key, t.Status, t.Count, v.status, v.count)
 		}
 	}
 	for _, d := range s.deliveries {
-		if key := s.key(d.key); d.handler == "ledger" && !d.notice && d.state == 1 {
+		if key := s.key(d.key, d.lineID); d.handler == "ledger" && !d.notice && d.state == 1 {
 			if _, ok := first[key]; !ok {
 				w.fault("%s is recorded as told, and the handler never was", key)
 			}

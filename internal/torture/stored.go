@@ -30,9 +30,7 @@ type storedChecker struct {
 	fetches       []fetch   // in the order of their ids
 	verdicts      []verdict // in the order of their minutes, then lines
 	gaps          []gap
-	corrected     []correction
-	lineIDs       map[int]int64 // by place in the file
-	openIncidents map[int]int64 // by place in the file; 0: none
+	openIncidents map[int]int64 // by line
 }
 
 // sighting is a row: the start of the fetch that brought it, and its timestamp, nil
@@ -70,14 +68,11 @@ type gap struct {
 	from, to, minutes int64
 }
 
-type correction struct {
-	minute, lineID, before, after, at int64
-}
-
 type delivery struct {
 	id       int64
 	handler  string
 	key      verdictKey
+	lineID   int64
 	notice   bool
 	state    int
 	attempts int64
@@ -165,7 +160,7 @@ func (s *stored) read(tx *sql.Tx) error {
 	byID := map[int64]*storedChecker{}
 	names := map[int64]string{}
 	err = each(tx, "SELECT id, name, origin, settled, purge_mark FROM checkers", func(scan func(...any) error) error {
-		c := &storedChecker{seen: map[string]sighting{}, lineIDs: map[int]int64{}, openIncidents: map[int]int64{}}
+		c := &storedChecker{seen: map[string]sighting{}, openIncidents: map[int]int64{}}
 		var name string
 		if err := scan(&c.id, &name, &c.origin, &c.settled, &c.purgeMark); err != nil {
 			return err
@@ -233,35 +228,23 @@ func (s *stored) readVerdicts(tx *sql.Tx, byID map[int64]*storedChecker, names m
 	if err != nil {
 		return err
 	}
-	err = each(tx, "SELECT checker_id, position, id, incident_id FROM lines WHERE position IS NOT NULL", func(scan func(...any) error) error {
-		var id, lineID, incident int64
+	return each(tx, "SELECT checker_id, position, incident_id FROM lines WHERE position IS NOT NULL AND incident_id <> 0", func(scan func(...any) error) error {
+		var id, incident int64
 		var position int
-		if err := scan(&id, &position, &lineID, &incident); err != nil {
+		if err := scan(&id, &position, &incident); err != nil {
 			return err
 		}
-		byID[id].lineIDs[position], byID[id].openIncidents[position] = lineID, incident
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return each(tx, "SELECT checker_id, minute, line_id, count_before, count_after, corrected_at FROM corrections", func(scan func(...any) error) error {
-		var id int64
-		var c correction
-		if err := scan(&id, &c.minute, &c.lineID, &c.before, &c.after, &c.at); err != nil {
-			return err
-		}
-		byID[id].corrected = append(byID[id].corrected, c)
+		byID[id].openIncidents[position] = incident
 		return nil
 	})
 }
 
 func (s *stored) readTold(tx *sql.Tx, names map[int64]string) error {
-	err := each(tx, `SELECT d.id, h.name, d.checker_id, coalesce(d.minute, 0), coalesce(d.line_position, 0), d.payload IS NOT NULL, d.state, d.attempts, d.created
+	err := each(tx, `SELECT d.id, h.name, d.checker_id, coalesce(d.minute, 0), coalesce(d.line_position, 0), coalesce(d.line_id, 0), d.payload IS NOT NULL, d.state, d.attempts, d.created
 		FROM deliveries d JOIN handlers h ON h.id = d.handler_id ORDER BY d.id`, func(scan func(...any) error) error {
 		var d delivery
 		var checker sql.NullInt64
-		if err := scan(&d.id, &d.handler, &checker, &d.key.minute, &d.key.line, &d.notice, &d.state, &d.attempts, &d.created); err != nil {
+		if err := scan(&d.id, &d.handler, &checker, &d.key.minute, &d.key.line, &d.lineID, &d.notice, &d.state, &d.attempts, &d.created); err != nil {
 			return err
 		}
 		d.key.checker = names[checker.Int64]

@@ -64,6 +64,8 @@ type Outcome struct {
 	Events []string
 	Log    string
 	Dir    string
+
+	again string // the arguments that try the same once more
 }
 
 // Tally counts what was checked at the end of a world.
@@ -89,7 +91,7 @@ func (o *Outcome) Report() string {
 	if o.Dir != "" {
 		fmt.Fprintf(&b, "the world lies in %s\n", o.Dir)
 	}
-	fmt.Fprintf(&b, "once more: make torture TORTUREARGS='--only %s --seed %d --keep'\n", o.Fault, o.Seed)
+	fmt.Fprintf(&b, "once more: make torture TORTUREARGS='%s'\n", o.again)
 	return b.String()
 }
 
@@ -122,12 +124,12 @@ func (f Fault) Try(ctx context.Context, p Programs, o Options) (*Outcome, error)
 		return nil, err
 	}
 	defer w.close()
-	rounds := f.short
+	rounds, again := f.short, fmt.Sprintf("--only %s --seed %d --short --keep", f.Name, o.Seed)
 	if o.Long {
-		rounds = f.long
+		rounds, again = f.long, fmt.Sprintf("--only %s --seed %d --keep", f.Name, o.Seed)
 	}
 	err = f.run(w, rounds)
-	out := &Outcome{Fault: f.Name, Seed: o.Seed, Took: time.Since(began), Dir: w.dir}
+	out := &Outcome{Fault: f.Name, Seed: o.Seed, Took: time.Since(began), Dir: w.dir, again: again}
 	switch {
 	case errors.Is(err, errSkipped), errors.Is(err, interpose.ErrUnsupported):
 		out.Skipped = err.Error()

@@ -5,10 +5,11 @@
 //	daemon CONFIG KEEP RATE
 //
 // CONFIG is dwmon.yaml, KEEP how long deliveries, fetch records and purged keys are
-// kept, RATE how many times as fast as the world's its time runs. On standard output it says first at which address it serves health and metrics.
-// Then each line on standard input is answered by one on standard output: an empty
-// one by what the process holds after a garbage collection, as JSON; one with a path by the
-// same, and the stacks of all goroutines and the heap are written to PATH.goroutines and PATH.heap.
+// kept, RATE how many times as fast as the world's its time runs. On standard output it
+// says first at which address it serves health and metrics. Then each line on standard
+// input is answered by one on standard output, as JSON: what the process holds after a
+// garbage collection. One with a path has, besides, the stacks of all goroutines and the
+// heap written to PATH.goroutine and PATH.heap.
 package main
 
 import (
