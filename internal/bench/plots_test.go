@@ -134,7 +134,7 @@ func TestCPUIsThatOfTheWork(t *testing.T) {
 	if err != nil || got < 10*time.Millisecond {
 		t.Errorf("20 ms of CPU for two are %v each, %v", got, err)
 	}
-	if _, err := cpuOf([]int{1 << 30}); !errors.Is(err, errMissing) {
+	if _, err := cpuOf([]int{1 << 23}); !errors.Is(err, errMissing) {
 		t.Errorf("a process that there is not: %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/pluginhost/hostbench"
 )
 
 // family is this process and all below it that run now.
@@ -16,22 +18,11 @@ func family() []int { return append([]int{os.Getpid()}, descendants(os.Getpid())
 // cpuOf is the CPU time that processes have used so far, to the nanosecond.
 func cpuOf(pids []int) (total time.Duration, err error) {
 	for _, pid := range pids {
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-		if len(threads) == 0 {
-			return 0, fmt.Errorf("%w: the CPU time of a process cannot be read on this system", errMissing)
+		used, err := hostbench.ProcessCPU(pid)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", errMissing, err)
 		}
-		for _, t := range threads {
-			raw, err := os.ReadFile(t)
-			if err != nil {
-				continue // the thread has just ended
-			}
-			used, _, _ := strings.Cut(string(raw), " ")
-			ns, err := strconv.ParseInt(used, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", t, err)
-			}
-			total += time.Duration(ns)
-		}
+		total += used
 	}
 	return total, nil
 }

@@ -54,10 +54,10 @@ func spent(pid, n int, do func() error) (CPU, error) {
 }
 
 func cpuOf(pid int) (c CPU, err error) {
-	if c.Host, err = processCPU(os.Getpid()); err != nil {
+	if c.Host, err = ProcessCPU(os.Getpid()); err != nil {
 		return CPU{}, err
 	}
-	c.Other, err = processCPU(pid)
+	c.Other, err = ProcessCPU(pid)
 	return c, err
 }
 

@@ -4,4 +4,4 @@ package hostbench
 
 import "time"
 
-func processCPU(int) (time.Duration, error) { return 0, ErrNoCPU }
+func ProcessCPU(int) (time.Duration, error) { return 0, ErrNoCPU }
