@@ -48,8 +48,8 @@ func (b *bench) newFleet(ctx context.Context) (*fleet, error) {
 	}
 	f := &fleet{site: s, n: b.size(10_000), began: map[string]time.Duration{}}
 	b.onClose(f.stop)
-	// The start and a minute of rest come before the busy minute.
-	f.busy = (time.Now().Minute() + 5) % 20
+	// The start, the turns of row 21 and a minute of rest come before the busy minute.
+	f.busy = (time.Now().Minute() + 10) % 20
 	if err := f.write(b); err != nil {
 		return nil, err
 	}
