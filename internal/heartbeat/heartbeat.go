@@ -30,7 +30,7 @@ type Options struct {
 	UserAgent string
 	// Redact takes secrets out of a text; nil: there are none.
 	Redact func(string) string
-	// Observe, where set, is told of each beat that was sent, and of those withheld
+	// Observe, where set, is told of each beat that Run has sent, and of those withheld
 	// because passes were not done.
 	Observe func(Outcome)
 	// Log; nil: slog.Default().
@@ -156,30 +156,28 @@ func due(last, slot int64, every time.Duration) bool {
 	return last == 0 || slot-last >= int64(every/time.Second) || slot < last // the clock was set back
 }
 
-// took logs when errors begin and end, not each.
+// took logs when errors begin and end, not each, and then tells Observe.
 func (h *Heart) took(slot int64, err error) {
 	if err != nil {
 		if h.failures == 0 {
 			h.opts.Log.Error("the heartbeat failed; it is tried again each minute", "error", err)
 		}
 		h.failures++
+		h.opts.Observe(Failed)
 		return
 	}
 	if h.failures > 0 {
 		h.opts.Log.Info("the heartbeat is taken again", "failures", h.failures)
 	}
 	h.last, h.failures = slot, 0
+	h.opts.Observe(Sent)
 }
 
 // Send sends one beat. The error holds no secret.
 func (h *Heart) Send(ctx context.Context) error {
 	err := h.request(ctx)
 	if err == nil {
-		h.opts.Observe(Sent)
 		return nil
-	}
-	if ctx.Err() == nil {
-		h.opts.Observe(Failed)
 	}
 	return errors.New(h.opts.Redact("heartbeat to " + h.host + ": " + err.Error()))
 }
