@@ -99,9 +99,12 @@ func (w *world) restore() error {
 	return w.look()
 }
 
-// forget leaves only the first lines of what a handler was told.
+// forget leaves only the first lines of what a handler was told, which may be nothing yet.
 func (w *world) forget(file string, kept int) error {
 	text, err := os.ReadFile(w.path(file))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
