@@ -267,11 +267,15 @@ func (s *rowSink) finish() error {
 	}}})
 }
 
-// abort makes sure that nothing is sent after GetRows has returned.
+// abort makes sure that nothing is sent after GetRows has returned. It may be called
+// again: the buffers are handed on once, and what stands in for them never is.
 func (s *rowSink) abort() {
 	s.unwatch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	s.closed = true
 	s.timer.Stop()
 	s.batch.putBack()

@@ -437,3 +437,19 @@ func TestRowSinkLeavesItsBatchAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestRowSinkEndsTwice: a second end must not hand on what stands in for the buffers,
+// or the same buffers to two fetches.
+func TestRowSinkEndsTwice(t *testing.T) {
+	var none recorder
+	ended := newRowSink(context.Background(), &none, 0)
+	for range 100 {
+		ended.abort()
+	}
+	for range 200 {
+		b := newRowBatch(1)
+		if cap(b.keys) < batchHead {
+			t.Fatal("a batch without buffers is handed on")
+		}
+	}
+}
