@@ -208,11 +208,15 @@ var rules = []rule{
 		why: "the same points always give the same bytes, whoever writes them where",
 	},
 	{
+		of: []string{"internal/procfs"}, ours: []string{},
+		why: "it tells of processes, whosever they are",
+	},
+	{
 		of: []string{"internal/soak/timelapse"}, ours: []string{},
 		why: "programs live faster by how they are built, and nothing of ours may know",
 	},
 	{
-		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held"},
+		of: []string{"internal/soak"}, ours: []string{"internal/soak/timelapse", "internal/soak/held", "internal/procfs"},
 		why: "a soak sees dwmon from outside, as the system and its users do",
 	},
 	{
@@ -220,12 +224,12 @@ var rules = []rule{
 		why: "the plugin of the soak is written as anybody's",
 	},
 	{
-		of: []string{"internal/torture"}, ours: []string{"internal/torture/...", "pluginsdk/...", "proto/..."},
+		of: []string{"internal/torture"}, ours: []string{"internal/torture/...", "internal/procfs", "pluginsdk/...", "proto/..."},
 		why: "it knows dwmon as its users do: by its program, its files and its database",
 	},
 	{
 		of:   []string{"cmd/dwmon"},
-		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim", "internal/soak/timelapse", "internal/soak/held", "internal/torture"},
+		tree: []string{"internal/suggest/proof", "internal/draft/drafttest", "internal/golden", "internal/testdb", "internal/engine/enginetest", "internal/store/storetest", "internal/sim", "internal/soak/timelapse", "internal/soak/held", "internal/torture", "internal/procfs"},
 		why:  "the program that is shipped holds no test helpers",
 	},
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/pluginhost/hostbench"
+	"github.com/dwmon/dwmon/internal/procfs"
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
@@ -143,8 +144,8 @@ func (s *site) look(ctx context.Context) (done int, cause string, err error) {
 
 // plugins are the process ids of the fake plugin below the daemon.
 func (s *site) plugins() (pids []int) {
-	for _, pid := range descendants(s.daemon.Process.Pid) {
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	for _, pid := range procfs.Descendants(s.daemon.Process.Pid) {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // its name, not the file that it is a link to
 		program, _, _ := strings.Cut(string(line), "\x00")
 		if strings.HasPrefix(filepath.Base(program), pluginsdk.FilePrefix) {
 			pids = append(pids, pid)
@@ -350,31 +351,13 @@ func atRest(ctx context.Context, b *bench) ([]figure, error) {
 		return nil, err
 	}
 	defer s.stop()
-	pid := s.daemon.Process.Pid
-	var used [2]time.Duration
-	look := func(i int) error {
-		st, err := readStat(pid)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errMissing, err)
-		}
-		used[i] = st.cpu
-		return nil
-	}
 	if err := b.nextMinute(ctx, s, 100); err != nil {
 		return nil, err
 	}
-	if err := look(0); err != nil {
-		return nil, err
-	}
 	b.say("row 15: a minute at rest")
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(span):
-	}
-	if err := look(1); err != nil {
+	took, err := cpuDuring([]int{s.daemon.Process.Pid}, func() error { return sleep(ctx, span) })
+	if err != nil {
 		return nil, err
 	}
-	took := used[1] - used[0]
 	return []figure{{value: 100 * took.Seconds() / span.Seconds(), detail: ms(took) + " of CPU in a minute"}}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/pluginhost/hostbench"
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // fleet is a daemon with ten thousand checkers of ten rows each, told to a handler that
@@ -142,14 +143,12 @@ func (f *fleet) up(ctx context.Context) (time.Duration, error) {
 
 // cpu is what the daemon has used so far, its plugin not counted.
 func (f *fleet) cpu() (time.Duration, error) {
-	st, err := readStat(f.daemon.Process.Pid)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errMissing, err)
+	pid := f.daemon.Process.Pid
+	used, err := cpuOf([]int{pid})
+	if err == nil && !procfs.Runs(pid) {
+		err = fmt.Errorf("the daemon has ended:\n%s", f.log.String())
 	}
-	if st.ended {
-		return 0, fmt.Errorf("the daemon has ended:\n%s", f.log.String())
-	}
-	return st.cpu, nil
+	return used, err
 }
 
 // get asks the daemon's listener.

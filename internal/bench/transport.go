@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/pluginhost/hostbench"
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // fetchOverRaw is row 1.
@@ -37,7 +38,7 @@ func fetchCPU(ctx context.Context, b *bench, rig *hostbench.Rig) (string, error)
 	var plugin, daemon, raw []time.Duration
 	for range b.turns(21) {
 		fetch, err := rig.FetchCPU(ctx, 20)
-		if errors.Is(err, hostbench.ErrNoCPU) {
+		if errors.Is(err, procfs.ErrUnsupported) {
 			return "", nil
 		}
 		if err != nil {

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // input is what a source gives, and what becomes of it.
@@ -205,16 +205,11 @@ func TestBytesArriveAsTheyAre(t *testing.T) {
 // peak is the most memory that a process ever had, in bytes.
 func peak(t testing.TB, pid int) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	most, err := procfs.Memory(pid, "VmHWM")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(text), "VmHWM:")
-	kib, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kib << 10
+	return most
 }
 
 // TestMillionRows: memory stays bounded, in the daemon and in the plugin.
@@ -230,8 +225,8 @@ func TestMillionRows(t *testing.T) {
 	w.await("a million rows are judged", func() bool { return w.status()["many"].State == "GOOD" })
 	const most = 200 << 20
 	for _, pid := range w.processes() {
-		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		if err != nil {
+		exe := procfs.Program(pid)
+		if exe == "" {
 			continue // a command of ours that has just ended
 		}
 		hwm := peak(t, pid)

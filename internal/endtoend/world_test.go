@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +23,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/dwmon/dwmon/internal/procfs"
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
@@ -254,22 +254,8 @@ func (w *world) status() map[string]state {
 	return byName
 }
 
-// processes are the living processes of the world: dwmon, guards and plugins, by
-// the path of their executable.
-func (w *world) processes() []int {
-	entries, _ := os.ReadDir("/proc")
-	var pids []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if exe, err := os.Readlink("/proc/" + e.Name() + "/exe"); err == nil && strings.HasPrefix(exe, w.dir+"/") {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
+// processes are the living processes of the world: dwmon, guards and plugins.
+func (w *world) processes() []int { return procfs.Below(w.dir) }
 
 // gone insists that no process of the world is left soon.
 func (w *world) gone(within time.Duration) {

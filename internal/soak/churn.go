@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // churn is what goes on around the daemon.
@@ -276,8 +278,8 @@ func (c *churn) kill(context.Context) error {
 
 // plugins are the processes of plugins.
 func (s *site) plugins() (pids []int) {
-	for _, pid := range descendants(s.daemon.Process.Pid) {
-		if filepath.Dir(programOf(pid)) == s.path("plugins") {
+	for _, pid := range procfs.Descendants(s.daemon.Process.Pid) {
+		if filepath.Dir(procfs.Program(pid)) == s.path("plugins") {
 			pids = append(pids, pid)
 		}
 	}

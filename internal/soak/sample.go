@@ -2,11 +2,14 @@ package soak
 
 import (
 	"context"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // measures in the order in which they are shown; those of tables follow.
@@ -63,38 +66,38 @@ func (w *watcher) sample(ctx context.Context) error {
 		}
 	}
 	pid := w.daemon.Process.Pid
-	asItIs, err := memory(pid, "VmRSS")
+	asItIs, err := procfs.Memory(pid, "VmRSS")
 	if err != nil {
 		return err
 	}
-	note("memory as it is", asItIs)
+	note("memory as it is", float64(asItIs))
 	for range looks {
 		n, err := w.hold("")
 		if err != nil {
 			return err
 		}
-		anon, err := memory(pid, "RssAnon")
+		anon, err := procfs.Memory(pid, "RssAnon")
 		if err != nil {
 			return err
 		}
-		open, err := descriptors(pid)
+		open, err := procfs.Descriptors(pid)
 		if err != nil {
 			return err
 		}
 		plugins := w.plugins()
 		pluginOpen, pluginMemory := 0.0, 0.0
 		for _, plugin := range plugins {
-			n, openErr := descriptors(plugin)
-			m, memoryErr := memory(plugin, "RssAnon")
+			n, openErr := procfs.Descriptors(plugin)
+			m, memoryErr := procfs.Memory(plugin, "RssAnon")
 			if openErr != nil || memoryErr != nil {
 				pluginOpen, pluginMemory = math.Inf(1), math.Inf(1) // it has ended meanwhile: another look counts
 			}
-			pluginOpen, pluginMemory = pluginOpen+n, pluginMemory+m
+			pluginOpen, pluginMemory = pluginOpen+float64(n), pluginMemory+float64(m)
 		}
 		note("goroutines", float64(n.Goroutines))
 		note("heap after a collection", float64(n.Heap))
-		note("memory after a collection", anon)
-		note("descriptors", open)
+		note("memory after a collection", float64(anon))
+		note("descriptors", float64(open))
 		note("plugin processes", float64(len(plugins)))
 		note("descriptors of plugins", pluginOpen)
 		note("memory of plugins", pluginMemory)
@@ -134,6 +137,17 @@ func (s *site) files() []string {
 	return slices.DeleteFunc(filesBelow(s.dir), func(path string) bool {
 		return path == s.path("daemon.log") || filepath.Dir(path) == s.path("build")
 	})
+}
+
+// filesBelow lists what lies below a folder that is not a folder itself.
+func filesBelow(dir string) (files []string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
 }
 
 // profile has the daemon write down its goroutines and its heap, for whoever looks

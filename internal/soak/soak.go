@@ -16,6 +16,8 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // Times of a soak, in the daemon's time.
@@ -191,12 +193,12 @@ func (s *site) note(r *Report) error {
 
 // end stops the daemon and looks at what it leaves behind.
 func (s *site) end(ctx context.Context, r *Report) error {
-	pids := descendants(s.daemon.Process.Pid)
+	pids := procfs.Descendants(s.daemon.Process.Pid)
 	if err := s.stop(); err != nil {
 		r.fault("the daemon: %v", err)
 	}
 	for _, pid := range pids {
-		if program := programOf(pid); filepath.Dir(program) == s.path("plugins") {
+		if program := procfs.Program(pid); filepath.Dir(program) == s.path("plugins") {
 			r.fault("%s still runs when the daemon has ended", program)
 		}
 	}

@@ -16,12 +16,8 @@ import (
 // place; the daemon must end. A back-up goes on.
 func loseDatabase(w *world, rounds int) error {
 	for i := range rounds {
-		d, err := w.daemon()
+		d, err := w.atWork()
 		if err != nil {
-			return err
-		}
-		w.live(2)
-		if err := w.caughtUp(d); err != nil {
 			return err
 		}
 		if err := w.backUp(); err != nil {
@@ -53,6 +49,16 @@ func loseDatabase(w *world, rounds int) error {
 		}
 	}
 	return w.recover(nil)
+}
+
+// atWork starts the daemon and lets it make up for everything.
+func (w *world) atWork() (*process, error) {
+	d, err := w.daemon()
+	if err != nil {
+		return nil, err
+	}
+	w.live(2)
+	return d, w.caughtUp(d)
 }
 
 // backupFile is where back-ups are made.
@@ -123,12 +129,8 @@ func (w *world) forget(file string, kept int) error {
 
 // corrupt writes noise over pages of the database, of a daemon that runs or between two.
 func corrupt(w *world, rounds int) error {
-	d, err := w.daemon()
+	d, err := w.atWork()
 	if err != nil {
-		return err
-	}
-	w.live(2)
-	if err := w.caughtUp(d); err != nil {
 		return err
 	}
 	for i := range rounds {
@@ -212,12 +214,8 @@ func (w *world) scribble(pages int) error {
 
 // killBackup kills back-ups in the middle, beside a daemon that works.
 func killBackup(w *world, rounds int) error {
-	d, err := w.daemon()
+	d, err := w.atWork()
 	if err != nil {
-		return err
-	}
-	w.live(2)
-	if err := w.caughtUp(d); err != nil {
 		return err
 	}
 	struck := 0

@@ -12,13 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/dwmon/dwmon/internal/procfs"
 	"github.com/dwmon/dwmon/internal/torture/interpose"
 )
 
@@ -306,31 +306,11 @@ func (w *world) run(args ...string) (outcome, error) {
 	return outcome{p.out.String(), p.err.String(), p.cmd.ProcessState.ExitCode()}, nil
 }
 
-// processes are the living processes of the world, by the path of their executable.
-func (w *world) processes() []int {
-	entries, _ := os.ReadDir("/proc")
-	var pids []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if exe, err := os.Readlink("/proc/" + e.Name() + "/exe"); err == nil && strings.HasPrefix(exe, w.dir+"/") {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
+// processes are the living processes of the world.
+func (w *world) processes() []int { return procfs.Below(w.dir) }
 
 // plugins are those of them that are plugins.
-func (w *world) plugins() (pids []int) {
-	for _, pid := range w.processes() {
-		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && strings.HasPrefix(exe, w.path("plugins")+"/") {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
+func (w *world) plugins() []int { return procfs.Below(w.path("plugins")) }
 
 // gone insists that no process of the world is left soon.
 func (w *world) gone() error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/pluginhost"
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 // CPU is processor time, in user and system mode, of the process that holds the
@@ -16,7 +17,7 @@ type CPU struct {
 }
 
 // FetchCPU is what a fetch costs this process and the plugin's, the mean of n. On
-// systems other than Linux it is ErrNoCPU.
+// systems other than Linux the error is procfs.ErrUnsupported.
 func (r *Rig) FetchCPU(ctx context.Context, n int) (CPU, error) {
 	pid, err := r.pluginPid(ctx)
 	if err != nil {
@@ -28,9 +29,6 @@ func (r *Rig) FetchCPU(ctx context.Context, n int) (CPU, error) {
 // RawCPU is what a RawFrame costs this process and the other end of the plain
 // socket, as FetchCPU.
 func (r *Rig) RawCPU(n int) (CPU, error) { return spent(r.other.Process.Pid, n, r.RawFrame) }
-
-// ErrNoCPU says that the processor time of other processes cannot be read.
-var ErrNoCPU = errors.New("the processor time of another process is read on Linux only")
 
 // spent is what doing something costs this process and another, the mean of n.
 func spent(pid, n int, do func() error) (CPU, error) {
@@ -54,10 +52,10 @@ func spent(pid, n int, do func() error) (CPU, error) {
 }
 
 func cpuOf(pid int) (c CPU, err error) {
-	if c.Host, err = ProcessCPU(os.Getpid()); err != nil {
+	if c.Host, err = procfs.CPU(os.Getpid()); err != nil {
 		return CPU{}, err
 	}
-	c.Other, err = ProcessCPU(pid)
+	c.Other, err = procfs.CPU(pid)
 	return c, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/dwmon/dwmon/internal/procfs"
 )
 
 func TestMain(m *testing.M) {
@@ -49,7 +51,7 @@ func BenchmarkRawFrame(b *testing.B) {
 // reportCPU reports the processor time of both processes, where it can be read.
 func reportCPU(b *testing.B, measure func(n int) (CPU, error)) {
 	cpu, err := measure(b.N)
-	if errors.Is(err, ErrNoCPU) {
+	if errors.Is(err, procfs.ErrUnsupported) {
 		return
 	}
 	if err != nil {
