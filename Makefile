@@ -100,7 +100,7 @@ MEETINGS := config:TestSecretsComeToBeKnown \
 repeat: ## run the tests in which goroutines meet REPEAT (300) times, under the race detector
 	@for meeting in $(foreach m,$(MEETINGS),'$(m)'); do \
 		echo "$${meeting%%:*} $${meeting#*:}"; \
-		CGO_ENABLED=1 $(GO) test $(RACEFLAGS) -timeout 2h -count $(REPEAT) -failfast -run "^($${meeting#*:})" "./internal/$${meeting%%:*}"; \
+		CGO_ENABLED=1 $(GO) test $(RACEFLAGS) -timeout 2h -count $(REPEAT) -failfast -run "^($${meeting#*:})" "./internal/$${meeting%%:*}" || exit; \
 	done
 
 .PHONY: lint

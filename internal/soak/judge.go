@@ -16,6 +16,10 @@ type Measure struct {
 	// Swept says that it goes up and down with the sweeps: what is judged then is the
 	// most within each of their periods.
 	Swept bool
+	// Paced says that there are as many as were made within their retention: more where
+	// the machine has more time for it. Only much more is growth; what is left over
+	// beyond its retention is a measure of its own.
+	Paced bool
 }
 
 // Series is one measure at one sample after the other.
@@ -26,6 +30,10 @@ type Series struct {
 
 // tolerance is how much a measure may grow over a run: PERF's 5 %.
 const tolerance = 0.05
+
+// pacedTolerance is that of measures that go by the pace of things: an hour in which
+// the machine does nothing else has a tenth more of them.
+const pacedTolerance = 0.25
 
 // sure is the normal score beyond which a trend is not taken for chance: one time in
 // a hundred, where there is none.
@@ -77,7 +85,7 @@ func judge(s Series, period int) Finding {
 	quarter := max(1, len(values)/4)
 	f.First, f.Last, f.Median = median(values[:quarter]), median(values[len(values)-quarter:]), median(values)
 	f.Change = slope(values) * float64(len(values)-1)
-	f.Allowed = max(tolerance*math.Abs(f.Median), s.Floor)
+	f.Allowed = max(s.tolerance()*math.Abs(f.Median), s.Floor)
 	score := steadiness(values)
 	switch {
 	case f.Change > f.Allowed && score > sure:
@@ -88,6 +96,13 @@ func judge(s Series, period int) Finding {
 		f.Verdict = Flat
 	}
 	return f
+}
+
+func (m Measure) tolerance() float64 {
+	if m.Paced {
+		return pacedTolerance
+	}
+	return tolerance
 }
 
 // most is the greatest of each period of values, the last of which ends with them. Each

@@ -23,6 +23,7 @@ func TestJudge(t *testing.T) {
 	goroutines := Measure{Name: "goroutines", Floor: 3}
 	memory := Measure{Name: "memory", Unit: "bytes", Floor: 2 << 20}
 	rows := Measure{Name: "rows", Floor: 30, Swept: true}
+	fetches := Measure{Name: "fetches", Floor: 30, Swept: true, Paced: true}
 	for _, c := range []struct {
 		says   string
 		of     Measure
@@ -55,6 +56,8 @@ func TestJudge(t *testing.T) {
 		{"rows are swept each hour, cut in the rise", rows, made(40, func(i int) float64 { return 5000 + 800*float64(i%6) }), Flat},
 		{"one row in each round is never swept", rows, made(90, func(i int) float64 { return 40 + float64(i) }), Grows},
 		{"a tenth of the rows is never swept", rows, made(90, func(i int) float64 { return 5000 + 800*float64(i%6) + 80*float64(i) }), Grows},
+		{"what goes by the pace becomes a tenth more", fetches, made(90, func(i int) float64 { return 1500 + 200*float64(i%6) + 150*float64(i)/90 }), Flat},
+		{"it becomes as much again", fetches, made(90, func(i int) float64 { return 1500 + 200*float64(i%6) + 1500*float64(i)/90 }), Grows},
 		{"too few to say", goroutines, made(5, func(i int) float64 { return float64(100 * i) }), TooFew},
 		{"a burst now and then, by chance more often in the end", rows, made(40, func(i int) float64 { return []float64{11, 11, 43, 55, 75, 60, 22}[i/6] }), Flat},
 		{"enough, but of fewer periods of the sweep", rows, made(35, func(i int) float64 { return float64(100 * i) }), TooFew},

@@ -47,6 +47,27 @@ func (s *site) tables(ctx context.Context) ([]string, error) {
 	return s.texts(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%' ORDER BY name")
 }
 
+// ageOf is, of the tables whose rows go with their age, the time by which they do, in
+// microseconds since the epoch. Where it is NULL a row is still in use.
+var ageOf = map[string]string{
+	"corrections": "minute * 1000000",
+	"deliveries":  "finished",
+	"fetches":     "started",
+	"gaps":        "to_minute * 1000000",
+	"incidents":   "CASE WHEN finished = 1 THEN closed_at END",
+	"spans":       "CASE kind WHEN 'off' THEN until_time * 1000000 ELSE until_time END",
+	"verdicts":    "minute * 1000000",
+}
+
+// longest is how old a row may become: it is kept, then waits for a sweep, and that
+// for a sample.
+const longest = keep + (sweepPeriod+2)*round
+
+// leftOver counts the rows of a table that no sweep has removed and one should have.
+func (s *site) leftOver(ctx context.Context, table string, now time.Time) (int64, error) {
+	return s.count(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s < ?", table, ageOf[table]), now.Add(-longest).UnixMicro())
+}
+
 // steadyFaults says which due minutes of the checkers that nothing happens to have not
 // exactly one verdict and do not lie in exactly one gap: of the newest that are settled,
 // since before the last sample, which no sweep has removed yet.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dwmon/dwmon/internal/store/sqlite"
 )
@@ -77,4 +78,53 @@ func TestFaultsOfRecordsAreFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRowsLeftOverAreCounted(t *testing.T) {
+	const now = 1_800_003_600
+	s := recorded(t,
+		"DELETE FROM verdicts",
+		fmt.Sprintf("UPDATE checkers SET settled = %d", now),
+	)
+	fill := func(age int64) map[string]string {
+		at := now - age
+		return map[string]string{
+			"corrections": fmt.Sprintf(`INSERT INTO corrections (checker_id, minute, line_id, line_position, count_before, count_after, status_after, corrected_at, revision_id)
+				VALUES (1, %d, 1, 0, 1, 2, 1, 1, 1)`, at),
+			"deliveries": fmt.Sprintf("INSERT INTO deliveries (handler_id, state, created, finished) VALUES (1, 1, %d000000, %d000000)", at, at),
+			"fetches": fmt.Sprintf(`INSERT INTO fetches (checker_id, revision_id, slot, started, ended, plugin, source_time, ok, baseline, rows, fresh, skipped_null, skipped, ignored, cut)
+				VALUES (1, 1, %d, %d000000, %d000000, 'p', 1, 1, 0, 1, 1, 0, 0, 0, 0)`, at, at, at),
+			"gaps": fmt.Sprintf("INSERT INTO gaps (checker_id, line_id, line_position, from_minute, to_minute, minutes, reason) VALUES (1, 1, 0, %d, %d, 1, 'test')", at, at),
+			"incidents": fmt.Sprintf(`INSERT INTO incidents (subject, source, opened, opened_at, catch_up, cause, checkers, closed_at, finished)
+				VALUES ('dwmon', '', %d, %d000000, 0, '', 1, %d000000, 1)`, at, at, at),
+			"spans": fmt.Sprintf("INSERT INTO spans (checker_id, kind, from_time, until_time, reason) VALUES (1, 'off', %d, %d, 'away')", at, at),
+			"verdicts": fmt.Sprintf(`INSERT INTO verdicts (checker_id, minute, line_id, line_position, event_count, status, catch_up, previous_status, consecutive_bad, evaluated_at, revision_id, fetch_id)
+				VALUES (1, %d, 1, 0, 1, 1, 0, 1, 0, 1, 1, 1)`, at),
+		}
+	}
+	write := func(statements map[string]string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", "file:"+s.path("dwmon.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for table, statement := range statements {
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatalf("%s: %v", table, err)
+			}
+		}
+	}
+	expect := func(want int64) {
+		t.Helper()
+		for table := range ageOf {
+			if n, err := s.leftOver(t.Context(), table, time.Unix(now, 0)); n != want || err != nil {
+				t.Errorf("%s: %d rows are left over (%v), want %d", table, n, err, want)
+			}
+		}
+	}
+	write(fill(int64(longest.Seconds()) - 60))
+	expect(0)
+	write(fill(int64(longest.Seconds()) + 60))
+	expect(1)
 }

@@ -3,6 +3,7 @@ package soak
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -125,7 +126,15 @@ func (w *watcher) sample(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.add(Measure{Name: "rows of " + table, Floor: floorRows, Swept: true}, float64(n))
+		_, aged := ageOf[table]
+		w.add(Measure{Name: "rows of " + table, Floor: floorRows, Swept: true, Paced: aged}, float64(n))
+	}
+	for _, table := range slices.Sorted(maps.Keys(ageOf)) {
+		n, err := w.leftOver(ctx, table, w.lapse.Now())
+		if err != nil {
+			return err
+		}
+		w.add(Measure{Name: "left over in " + table, Floor: floorRows}, float64(n))
 	}
 	w.samples++
 	return nil
