@@ -466,6 +466,9 @@ func TestSecretsOfSettingsAreFoundWhereverTheyAre(t *testing.T) {
 		{"all within a secret", `{"properties": {"headers": {"writeOnly": true}}}`, `{"headers": {"A": ["a", "b"]}}`, "a b"},
 		{"deep down", strings.Repeat(`{"properties": {"a": `, 12) + `{"writeOnly": true}` + strings.Repeat("}}", 12), strings.Repeat(`{"a": `, 12) + `"x"` + strings.Repeat("}", 12), "x"},
 		{"none", `{"properties": {"a": {}, "b": {"additionalProperties": false}}}`, `{"a": "x", "b": {"c": "y"}}`, ""},
+		{"no schema", "", `{"a": "x"}`, ""},
+		{"a schema that is no JSON", "properties:\n  a: {writeOnly: true}\n", `{"a": "x"}`, "x"},
+		{"a schema that is no object", `[]`, `{"a": "x"}`, "x"},
 		{"a schema too long to be read", `{"description": "` + strings.Repeat("x", maxSchemaBytes) + `"}`, `{"a": "x"}`, "x"},
 	} {
 		got := secretSettings([]byte(tt.schema), []byte(tt.settings))

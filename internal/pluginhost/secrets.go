@@ -54,18 +54,15 @@ func secretVariables(env []string, declared []*pluginv1.EnvVar) (values []string
 }
 
 // secretSettings are the values of settings that the plugin's schema calls secret. Of a
-// schema that is too long to be read, all are.
+// schema that cannot be read, or is too long to be, all are; of none, none.
 func secretSettings(schema, settings []byte) (values []string) {
 	var given any
-	if json.Unmarshal(settings, &given) != nil {
+	if len(schema) == 0 || json.Unmarshal(settings, &given) != nil {
 		return nil
-	}
-	if len(schema) > maxSchemaBytes {
-		return texts(given)
 	}
 	var root schemaNode
-	if json.Unmarshal(schema, &root) != nil {
-		return nil
+	if len(schema) > maxSchemaBytes || json.Unmarshal(schema, &root) != nil {
+		return texts(given)
 	}
 	return root.secrets(given)
 }
