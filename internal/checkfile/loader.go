@@ -33,7 +33,7 @@ const Settle = 250 * time.Millisecond
 //	// Take over set.Files that are Settled; keep the others as they were;
 //	// what is in no File and not set.Hides(name) is gone.
 //	if set.Again > 0 {
-//		// Call Load again after that time.
+//		// Call Look, or Load, after that time.
 //	}
 type Loader struct {
 	// Dir is the folder. It may be a link; links to folders below it are not
@@ -43,6 +43,9 @@ type Loader struct {
 	Parser Parser
 
 	files map[string]*entry
+	// listing is how the folder looked when it was last walked through, with what Look
+	// has seen since; nil where nothing is known of it.
+	listing *walk
 }
 
 // File is one checker file of a Set.
@@ -70,8 +73,8 @@ type Set struct {
 	Faults []Fault
 	// Unsettled counts the files that wait for a second read.
 	Unsettled int
-	// Again is when Load can settle one of them, from the time given to this
-	// Load; 0 where none waits.
+	// Again is when Look can settle one of them, from the time given to this
+	// look; 0 where none waits.
 	Again time.Duration
 	// Read and Parsed count the files whose text was read and parsed this time.
 	Read, Parsed int
@@ -101,6 +104,71 @@ func (s *Set) AllFaults() []Fault {
 // nothing is known of any checker then.
 func (l *Loader) Load(now time.Time) (*Set, error) {
 	return l.load(now, Settle)
+}
+
+// Look looks only at the files of the paths, which somebody says have changed, and at
+// those that wait for a second read; of all others it says what was last seen. A path
+// begins with Dir. Where one may stand for more than a file (a folder, a link that
+// others lead through, something that is gone), where a folder could not be read the
+// last time, and before the first Load, it looks at everything, as Load does.
+//
+// It is a shorter way to the same: what nobody has said is found by the next Load.
+func (l *Loader) Look(now time.Time, paths ...string) (*Set, error) {
+	named := map[string]bool{}
+	for _, path := range paths {
+		rel, reach := l.reach(path)
+		switch reach {
+		case everything:
+			return l.Load(now)
+		case oneFile:
+			named[rel] = true
+		}
+	}
+	if l.listing == nil || len(l.listing.hidden) > 0 {
+		return l.Load(now)
+	}
+	for rel := range named {
+		if l.files[rel] == nil {
+			l.listing.files = append(l.listing.files, rel)
+		}
+	}
+	return l.gather(now, Settle, func(rel string, e *entry) bool { return named[rel] || e.pending != nil }), nil
+}
+
+// reach is how much may have changed with what lies at a path.
+type reach int
+
+const (
+	nothing reach = iota
+	oneFile
+	everything
+)
+
+// reach says what has to be looked at when something at a path has changed; rel is the
+// path below Dir, with "/" between, where that is one file.
+func (l *Loader) reach(path string) (rel string, _ reach) {
+	rel, err := filepath.Rel(l.Dir, path)
+	if err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return "", everything
+	}
+	rel = filepath.ToSlash(rel)
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && (info.IsDir() || info.Mode()&fs.ModeSymlink != 0):
+		return "", everything
+	case slices.ContainsFunc(strings.Split(rel, "/"), overlooked):
+		return "", nothing
+	case strings.HasSuffix(rel, Ending) && (err == nil || l.files[rel] != nil):
+		return rel, oneFile
+	case err == nil:
+		return "", nothing
+	}
+	return "", everything
+}
+
+// overlooked says whether a file or folder of a name is none of a checks folder's.
+func overlooked(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~")
 }
 
 // LoadNow looks at the folder for those who cannot come again: validate, once,
@@ -152,25 +220,37 @@ func (p Parser) ReadFile(path, name string) File {
 }
 
 func (l *Loader) load(now time.Time, apart time.Duration) (*Set, error) {
-	w := walk{root: l.Dir}
+	w := &walk{root: l.Dir}
+	l.listing = nil
 	if err := w.folder(""); err != nil {
 		return nil, err
 	}
-	set := &Set{Faults: w.faults, hidden: w.hidden}
+	l.listing = w
+	return l.gather(now, apart, func(string, *entry) bool { return true }), nil
+}
+
+// gather makes the set of what is listed. Of a file that is not to be examined it takes
+// what was last seen.
+func (l *Loader) gather(now time.Time, apart time.Duration, examine func(rel string, e *entry) bool) *Set {
+	w := l.listing
+	set := &Set{Faults: w.faults, hidden: w.hidden, Files: make([]File, 0, len(w.files))}
 	files := make(map[string]*entry, len(w.files))
-	for _, rel := range w.files {
+	w.files = slices.DeleteFunc(w.files, func(rel string) bool {
 		e := l.files[rel]
 		if e == nil {
 			e = &entry{name: strings.TrimSuffix(rel, Ending), path: filepath.Join(l.Dir, filepath.FromSlash(rel)), parser: l.Parser}
 		}
-		f, there := e.look(now, apart, set)
-		if !there {
-			continue
+		if examine(rel, e) {
+			e.seen, e.there = e.look(now, apart, set)
+			e.seen.checkName()
+		}
+		if !e.there {
+			return true
 		}
 		files[rel] = e
-		f.checkName()
-		set.Files = append(set.Files, f)
-	}
+		set.Files = append(set.Files, e.seen)
+		return false
+	})
 	for rel, e := range l.files {
 		if files[rel] == nil && set.Hides(e.name) {
 			files[rel] = e
@@ -178,24 +258,33 @@ func (l *Loader) load(now time.Time, apart time.Duration) (*Set, error) {
 	}
 	l.files = files
 	set.sort()
-	return set, nil
+	return set
 }
 
 // sort orders the files by name and reports names that differ in case alone:
 // some file systems and many people do not tell them apart.
 func (s *Set) sort() {
 	slices.SortFunc(s.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
-	same := map[string][]int{}
+	first := make(map[string]int, len(s.Files))
+	var twins map[string][]int // hardly ever are there any
 	for i := range s.Files {
 		key := foldName(s.Files[i].Name)
-		same[key] = append(same[key], i)
-	}
-	for _, twins := range same {
-		if len(twins) < 2 {
+		before, there := first[key]
+		if !there {
+			first[key] = i
 			continue
 		}
-		for n, i := range twins {
-			other := &s.Files[twins[(n+1)%len(twins)]]
+		if twins == nil {
+			twins = map[string][]int{}
+		}
+		if twins[key] == nil {
+			twins[key] = []int{before}
+		}
+		twins[key] = append(twins[key], i)
+	}
+	for _, same := range twins {
+		for n, i := range same {
+			other := &s.Files[same[(n+1)%len(same)]]
 			s.Files[i].refuseTwin(other.Path)
 		}
 	}
@@ -270,7 +359,7 @@ func (w *walk) folder(rel string) error {
 	for _, e := range entries {
 		name := e.Name()
 		switch {
-		case strings.HasPrefix(name, "."), strings.HasSuffix(name, "~"):
+		case overlooked(name):
 		case e.IsDir():
 			if err := w.folder(rel + name + "/"); err != nil {
 				return err
@@ -302,6 +391,11 @@ type entry struct {
 	taken   [sha256.Size]byte
 	checker *dwmon.Checker
 	faults  []Fault
+
+	// seen is what the last look gave, with its name looked at; there is false where it
+	// found no file.
+	seen  File
+	there bool
 }
 
 // rest is how long a file must have rested before a read for its stamp to prove

@@ -94,7 +94,7 @@ func (d *daemon) serveBackfill(ctx context.Context, q BackfillRequest, progress 
 
 // jobOf wires a checker as its file stands, also one that is off. Only follow calls it.
 func (d *daemon) jobOf(ctx context.Context, name string) (*engine.Job, error) {
-	if _, err := d.catalog.refresh(ctx, time.Now(), true); err != nil {
+	if _, err := d.catalog.refresh(ctx, time.Now(), lookForGood); err != nil {
 		return nil, err
 	}
 	e := d.catalog.entries[name]

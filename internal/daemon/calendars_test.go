@@ -80,7 +80,7 @@ func (w *holidayWorld) checker(name, calendar string) {
 // refresh takes the files over and gives the jobs by the checker's name.
 func (w *holidayWorld) refresh() map[string]*engine.Job {
 	w.t.Helper()
-	if _, err := w.catalog.refresh(context.Background(), summer, true); err != nil {
+	if _, err := w.catalog.refresh(context.Background(), summer, lookForGood); err != nil {
 		w.t.Fatal(err)
 	}
 	jobs := map[string]*engine.Job{}

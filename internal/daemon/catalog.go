@@ -100,14 +100,24 @@ func (c *catalog) start(ctx context.Context) error {
 	return nil
 }
 
+// A look is one of a loader's ways to look at its folder.
+type look = func(*checkfile.Loader, time.Time) (*checkfile.Set, error)
+
+var (
+	lookAtAll   look = (*checkfile.Loader).Load
+	lookForGood look = (*checkfile.Loader).LoadNow
+)
+
+// lookAtThese looks at paths that were touched, and at files that wait for a second
+// read.
+func lookAtThese(paths ...string) look {
+	return func(l *checkfile.Loader, now time.Time) (*checkfile.Set, error) { return l.Look(now, paths...) }
+}
+
 // refresh looks at the folder once more. It gives the time after which it should
 // be called again to settle files that are being written; 0 for none.
-func (c *catalog) refresh(ctx context.Context, now time.Time, firm bool) (again time.Duration, err error) {
-	load := c.loader.Load
-	if firm {
-		load = c.loader.LoadNow
-	}
-	set, err := load(now)
+func (c *catalog) refresh(ctx context.Context, now time.Time, at look) (again time.Duration, err error) {
+	set, err := at(&c.loader, now)
 	slot := dwmon.FloorMinute(now.Unix())
 	switch {
 	case err != nil:

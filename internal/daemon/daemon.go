@@ -126,7 +126,7 @@ func (d *daemon) run(ctx context.Context) error {
 
 // load takes files, plugins and configuration over for the first time.
 func (d *daemon) load(ctx context.Context) error {
-	if _, err := d.catalog.refresh(ctx, time.Now(), true); err != nil {
+	if _, err := d.catalog.refresh(ctx, time.Now(), lookForGood); err != nil {
 		return err
 	}
 	if err := d.route(ctx, hearing); err != nil {
@@ -251,12 +251,14 @@ func (d *daemon) follow(ctx context.Context) error {
 	var written <-chan time.Time // when files that were written are looked at; nil: none were
 	pause := leastPause
 	for {
-		refresh := true
+		refresh, at := true, lookAtAll
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.opts.HangUp:
-			d.reload(ctx)
+			if err := d.reload(ctx); err != nil && ctx.Err() == nil {
+				return &EnvironmentError{err}
+			}
 			w.close()
 			w = newWatch(d.cfg.Checks, d.log)
 		case f := <-d.work:
@@ -270,20 +272,23 @@ func (d *daemon) follow(ctx context.Context) error {
 			}
 			d.rescanPlugins()
 		case <-d.host.News():
-			d.heardPlugins(ctx)
+			if err := d.heardPlugins(ctx); err != nil && ctx.Err() == nil {
+				return &EnvironmentError{err}
+			}
 		case <-w.changed:
 			if refresh = false; written == nil {
 				written = time.After(pause)
 			}
 		case <-written:
-			written = nil
+			written, at = nil, lookAtThese(w.take()...)
 		case <-settle.C:
+			at = lookAtThese()
 		}
 		if !refresh {
 			continue
 		}
 		began := time.Now()
-		again, err := d.catalog.refresh(ctx, began, false)
+		again, err := d.catalog.refresh(ctx, began, at)
 		if err != nil {
 			d.log.Error("the checks folder could not be taken over", "error", err)
 		}
@@ -320,15 +325,15 @@ func (d *daemon) handOut() {
 }
 
 // reload takes over a configuration that was edited, and whatever plugins there
-// are now. One that is faulty changes nothing.
-func (d *daemon) reload(ctx context.Context) {
+// are now. One that is faulty changes nothing. An error means that nothing goes on.
+func (d *daemon) reload(ctx context.Context) error {
 	notifySystemd(notify.SdNotifyReloading)
 	defer notifySystemd(notify.SdNotifyReady)
 	if d.opts.Reload != nil {
 		cfg, err := d.opts.Reload()
 		if err != nil {
 			d.log.Error("the configuration was not taken over: the old one goes on", "error", err)
-			return
+			return nil
 		}
 		if cfg.DB != d.cfg.DB || cfg.Listen != d.cfg.Listen || cfg.Plugins != d.cfg.Plugins || cfg.Strict != d.cfg.Strict {
 			d.log.Warn("db, listen, plugins and strict are taken over by a restart only")
@@ -344,14 +349,15 @@ func (d *daemon) reload(ctx context.Context) {
 	}
 	if err := d.route(ctx, 0); err != nil {
 		d.log.Error("the reload was given up", "error", err)
-		return
+		return nil
 	}
 	d.stopParts()
 	d.host.Keep(ctx, d.specs())
 	if err := d.startParts(ctx); err != nil {
-		d.log.Error("the reload was given up", "error", err)
+		return fmt.Errorf("begin anew after a reload: %w", err)
 	}
 	d.log.Info("dwmon has reloaded", "checkers", len(d.catalog.entries), "next_slot", nextSlot(time.Now()).Format(time.RFC3339))
+	return nil
 }
 
 // specs are the instances that are in use once every checker is wired.
@@ -372,17 +378,17 @@ func (d *daemon) rescanPlugins() {
 
 // heardPlugins takes over what plugins have said of themselves since the routing was
 // made. While others have not answered yet, a routing that is complete stays: it is
-// better than one that knows less.
-func (d *daemon) heardPlugins(ctx context.Context) {
+// better than one that knows less. An error means that nothing goes on.
+func (d *daemon) heardPlugins(ctx context.Context) error {
 	plugins := d.host.Offered()
 	unheard := slices.ContainsFunc(plugins, func(p pluginhost.Plugin) bool { return p.Unheard })
 	if samePlugins(plugins, d.routing.plugins) || unheard && !d.routing.awaits {
-		return
+		return nil
 	}
 	before := d.routing
 	if err := d.route(ctx, hearing); err != nil {
 		d.log.Error("the plugins were not taken over", "error", err)
-		return
+		return nil
 	}
 	d.log.Info("the plugins have changed", "plugins", len(plugins))
 	if slices.Equal(before.order, d.routing.order) {
@@ -390,12 +396,13 @@ func (d *daemon) heardPlugins(ctx context.Context) {
 		// as that is ready. Passes go on as they began; follow hands out the new jobs,
 		// and where there are none what handlers want to be told.
 		d.handed = nil
-		return
+		return nil
 	}
 	d.stopParts()
 	if err := d.startParts(ctx); err != nil {
-		d.log.Error("the plugins were not taken over", "error", err)
+		return fmt.Errorf("begin anew with the plugins that are there now: %w", err)
 	}
+	return nil
 }
 
 // sweep removes what is older than its retention, now and then.

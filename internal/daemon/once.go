@@ -71,7 +71,7 @@ func (a *assembly) once(ctx context.Context, once OnceOptions) (*OnceReport, err
 	}
 	a.catalog.quiet = true
 	a.catalog.calendars.log = slog.New(slog.DiscardHandler)
-	if _, err := a.catalog.refresh(ctx, now, true); err != nil {
+	if _, err := a.catalog.refresh(ctx, now, lookForGood); err != nil {
 		return nil, err
 	}
 	if err := a.route(ctx, 0); err != nil {
