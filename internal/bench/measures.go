@@ -45,8 +45,8 @@ var measures = []measure{
 	{row: 27, what: "those rows: bytes on disk for each", reach: []reach{atMost(100, "")}, measure: sizeOfMany},
 	{row: 28, what: "those rows: to open, and to purge a thousand", parts: []string{"open", "purge"}, reach: []reach{atMost(100, " ms"), atMost(30, " ms")}, measure: openAndPurgeMany},
 	{
-		row: 29, what: "a year of 1,000 checkers (100) over a day of them", parts: []string{"pass", "status", "history"},
-		reach: []reach{atMost(1.15, "×"), atMost(1.25, "×"), atMost(1.5, "×")}, measure: looksAtYear,
+		row: 29, what: "a year of 1,000 checkers (100) over a month of them", parts: []string{"pass", "pass, of a day", "status", "history"},
+		reach: []reach{atMost(1.15, "×"), atMost(1.5, "×"), atMost(1.25, "×"), atMost(1.5, "×")}, measure: looksAtYear,
 	},
 	{
 		row: 30, what: "that year is swept: GOOD beyond a month; by the hour", parts: []string{"results/s", "by the hour"},
