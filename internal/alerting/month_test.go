@@ -448,8 +448,9 @@ func TestAMonthOfAlerts(t *testing.T) {
 	}
 	m.groups["chat"] = &alerting.Group{By: []string{"source"}, Wait: 5 * time.Minute}
 	handlerDown := map[string][]span{}
-	for _, r := range m.routes {
-		m.handlers[r.Handler] = &recorder{t: t, byKey: map[string]string{}, told: map[string][]told{}, corrected: map[string]int{}, lost: func() bool { return rng.IntN(50) == 0 }}
+	for i, r := range m.routes {
+		own := rand.New(rand.NewPCG(seed, uint64(2+i))) // handlers are told side by side
+		m.handlers[r.Handler] = &recorder{t: t, byKey: map[string]string{}, told: map[string][]told{}, corrected: map[string]int{}, lost: func() bool { return own.IntN(50) == 0 }}
 		m.model.want[r.Handler] = map[string][]told{}
 		handlerDown[r.Handler] = spans(rng, from, until, 4, 600)
 	}

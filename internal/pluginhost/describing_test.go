@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// impatient lets a plugin that does not answer fail soon.
+// impatient lets a plugin that does not answer fail soon, but not one that a busy
+// machine keeps waiting.
 func impatient() Timings {
 	t := quick
-	t.Start = 1500 * time.Millisecond
+	t.Start = 5 * time.Second
 	return t
 }
 
