@@ -205,8 +205,10 @@ func looksAtYear(ctx context.Context, b *bench) ([]figure, error) {
 		do   func(*pastStore, context.Context) error
 		than *pastStore
 	}{
-		{"pass", (*pastStore).tick, p.month}, {"pass, of a day", (*pastStore).tick, p.day},
-		{"status", (*pastStore).status, p.month}, {"history", (*pastStore).history, p.month},
+		{"pass", (*pastStore).tick, p.month},
+		{"pass, of a day", (*pastStore).tick, p.day},
+		{"status", (*pastStore).status, p.month},
+		{"history", (*pastStore).history, p.month},
 	} {
 		b.say("row 29: %s", c.part)
 		of := func(s *pastStore) side {

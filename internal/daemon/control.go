@@ -109,7 +109,7 @@ func (d *daemon) change(ctx context.Context, f func(context.Context) (Outcome, e
 	err = d.do(ctx, func(ctx context.Context) (err error) {
 		d.stopParts()
 		out, err = f(ctx)
-		return errors.Join(err, d.startParts(ctx))
+		return errors.Join(err, d.beginAnew(ctx))
 	})
 	return out, err
 }

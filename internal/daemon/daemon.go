@@ -58,6 +58,8 @@ type daemon struct {
 	// handed are the jobs that engine and notifier have, by checker name; nil: what they
 	// have is not of the present configuration and routing.
 	handed map[string]*engine.Job
+	// unable is why the daemon cannot go on; nil: it can.
+	unable error
 }
 
 // parts are the goroutines that a reload replaces.
@@ -172,6 +174,16 @@ func (d *daemon) startParts(ctx context.Context) error {
 	return nil
 }
 
+// beginAnew is startParts after stopParts. Where it fails nothing is checked and nobody
+// is told any more: follow ends then, and whoever watches the daemon starts it again.
+func (d *daemon) beginAnew(ctx context.Context) error {
+	err := d.startParts(ctx)
+	if err != nil {
+		d.unable = fmt.Errorf("dwmon had stopped its work to take a change over, and cannot begin it anew: %w", err)
+	}
+	return err
+}
+
 // stopParts ends passes and deliveries: a pass that has its rows is committed,
 // one that still fetches is given up and done again by the walk.
 func (d *daemon) stopParts() {
@@ -256,9 +268,7 @@ func (d *daemon) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-d.opts.HangUp:
-			if err := d.reload(ctx); err != nil && ctx.Err() == nil {
-				return &EnvironmentError{err}
-			}
+			d.reload(ctx)
 			w.close()
 			w = newWatch(d.cfg.Checks, d.log)
 		case f := <-d.work:
@@ -272,9 +282,7 @@ func (d *daemon) follow(ctx context.Context) error {
 			}
 			d.rescanPlugins()
 		case <-d.host.News():
-			if err := d.heardPlugins(ctx); err != nil && ctx.Err() == nil {
-				return &EnvironmentError{err}
-			}
+			d.heardPlugins(ctx)
 		case <-w.changed:
 			if refresh = false; written == nil {
 				written = time.After(pause)
@@ -283,6 +291,9 @@ func (d *daemon) follow(ctx context.Context) error {
 			written, at = nil, lookAtThese(w.take()...)
 		case <-settle.C:
 			at = lookAtThese()
+		}
+		if d.unable != nil && ctx.Err() == nil {
+			return &EnvironmentError{d.unable}
 		}
 		if !refresh {
 			continue
@@ -325,15 +336,15 @@ func (d *daemon) handOut() {
 }
 
 // reload takes over a configuration that was edited, and whatever plugins there
-// are now. One that is faulty changes nothing. An error means that nothing goes on.
-func (d *daemon) reload(ctx context.Context) error {
+// are now. One that is faulty changes nothing.
+func (d *daemon) reload(ctx context.Context) {
 	notifySystemd(notify.SdNotifyReloading)
 	defer notifySystemd(notify.SdNotifyReady)
 	if d.opts.Reload != nil {
 		cfg, err := d.opts.Reload()
 		if err != nil {
 			d.log.Error("the configuration was not taken over: the old one goes on", "error", err)
-			return nil
+			return
 		}
 		if cfg.DB != d.cfg.DB || cfg.Listen != d.cfg.Listen || cfg.Plugins != d.cfg.Plugins || cfg.Strict != d.cfg.Strict {
 			d.log.Warn("db, listen, plugins and strict are taken over by a restart only")
@@ -349,15 +360,13 @@ func (d *daemon) reload(ctx context.Context) error {
 	}
 	if err := d.route(ctx, 0); err != nil {
 		d.log.Error("the reload was given up", "error", err)
-		return nil
+		return
 	}
 	d.stopParts()
 	d.host.Keep(ctx, d.specs())
-	if err := d.startParts(ctx); err != nil {
-		return fmt.Errorf("begin anew after a reload: %w", err)
+	if d.beginAnew(ctx) == nil {
+		d.log.Info("dwmon has reloaded", "checkers", len(d.catalog.entries), "next_slot", nextSlot(time.Now()).Format(time.RFC3339))
 	}
-	d.log.Info("dwmon has reloaded", "checkers", len(d.catalog.entries), "next_slot", nextSlot(time.Now()).Format(time.RFC3339))
-	return nil
 }
 
 // specs are the instances that are in use once every checker is wired.
@@ -378,17 +387,17 @@ func (d *daemon) rescanPlugins() {
 
 // heardPlugins takes over what plugins have said of themselves since the routing was
 // made. While others have not answered yet, a routing that is complete stays: it is
-// better than one that knows less. An error means that nothing goes on.
-func (d *daemon) heardPlugins(ctx context.Context) error {
+// better than one that knows less.
+func (d *daemon) heardPlugins(ctx context.Context) {
 	plugins := d.host.Offered()
 	unheard := slices.ContainsFunc(plugins, func(p pluginhost.Plugin) bool { return p.Unheard })
 	if samePlugins(plugins, d.routing.plugins) || unheard && !d.routing.awaits {
-		return nil
+		return
 	}
 	before := d.routing
 	if err := d.route(ctx, hearing); err != nil {
 		d.log.Error("the plugins were not taken over", "error", err)
-		return nil
+		return
 	}
 	d.log.Info("the plugins have changed", "plugins", len(plugins))
 	if slices.Equal(before.order, d.routing.order) {
@@ -396,13 +405,10 @@ func (d *daemon) heardPlugins(ctx context.Context) error {
 		// as that is ready. Passes go on as they began; follow hands out the new jobs,
 		// and where there are none what handlers want to be told.
 		d.handed = nil
-		return nil
+		return
 	}
 	d.stopParts()
-	if err := d.startParts(ctx); err != nil {
-		return fmt.Errorf("begin anew with the plugins that are there now: %w", err)
-	}
-	return nil
+	_ = d.beginAnew(ctx) // follow ends with it
 }
 
 // sweep removes what is older than its retention, now and then.

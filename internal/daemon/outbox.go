@@ -42,7 +42,11 @@ func (d *daemon) changeOutbox(ctx context.Context, f func(context.Context) (Outc
 	err = d.do(ctx, func(ctx context.Context) (err error) {
 		d.stopOutbox()
 		out, err = f(ctx)
-		return errors.Join(err, d.startOutbox(ctx))
+		if startErr := d.startOutbox(ctx); startErr != nil {
+			d.unable = startErr
+			err = errors.Join(err, startErr)
+		}
+		return err
 	})
 	return out, err
 }

@@ -44,7 +44,7 @@ func TestAReloadThatCannotBeginAnewEndsTheDaemon(t *testing.T) {
 		},
 	})
 	var fault *daemon.EnvironmentError
-	if !errors.As(err, &fault) || !strings.Contains(err.Error(), "after a reload") {
+	if !errors.As(err, &fault) || !strings.Contains(err.Error(), "cannot begin it anew: make the heartbeat") {
 		t.Errorf("it ended with %v", err)
 	}
 	if strings.Contains(logs.String(), "dwmon has reloaded") {
