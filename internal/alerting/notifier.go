@@ -15,8 +15,10 @@ import (
 const (
 	// lookEvery is how often the situation is looked at though nothing was committed.
 	lookEvery = 15 * time.Second
-	// lookAtMost is how long looks are apart at least: commits come in crowds.
+	// lookAtMost is how long looks are apart at least: commits come in crowds. Where a
+	// look takes long, they are lookShare times as far apart: of thousands of checkers.
 	lookAtMost = time.Second
+	lookShare  = 50
 	// watchAfter is how long passes must have been made for dwmon to be called behind.
 	watchAfter = 10 * time.Minute
 )
@@ -78,18 +80,19 @@ func (n *Notifier) Run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			n.opts.Log.Error("incidents were not looked at", "error", err)
 		}
+		apart := min(max(lookAtMost, lookShare*time.Since(now)), lookEvery)
 		wait := lookEvery
 		if !next.IsZero() {
-			wait = min(wait, max(time.Until(next), lookAtMost))
+			wait = min(wait, max(time.Until(next), apart))
 		}
-		pause := time.NewTimer(lookAtMost)
+		pause := time.NewTimer(apart)
 		select {
 		case <-ctx.Done():
 			pause.Stop()
 			return
 		case <-pause.C:
 		}
-		timer.Reset(wait - lookAtMost)
+		timer.Reset(wait - apart)
 	}
 }
 
