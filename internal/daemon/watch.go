@@ -44,6 +44,7 @@ func newWatch(dir string, log *slog.Logger) *watch {
 
 // add watches a folder and those below it. The folder itself may be a link.
 func (w *watch) add(dir string) {
+	dir = filepath.Clean(dir)
 	_ = filepath.WalkDir(dir+string(filepath.Separator), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return nil
