@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -66,10 +67,13 @@ func TestClockAndFilesAreOurs(t *testing.T) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	then := time.Date(2031, 3, 30, 0, 59, 0, 0, time.UTC)
+	var mu sync.Mutex // the hook is the supervisor's goroutine's
 	var calls []string
 	err = interpose.Start(cmd, self, interpose.Options{
 		Now: func() time.Time { return then },
 		Hook: func(c interpose.Call) error {
+			mu.Lock()
+			defer mu.Unlock()
 			calls = append(calls, fmt.Sprintf("%s %s %d at %d", c.Op, filepath.Base(c.Path), c.Size, c.Offset))
 			if c.Op == interpose.Write && c.Offset == 8 {
 				return syscall.ENOSPC
@@ -90,6 +94,8 @@ func TestClockAndFilesAreOurs(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("the program says\n%s, want\n%s", out.String(), want)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if got, want := strings.Join(calls, "; "), "write file 8 at 0; write file 8 at 8; write file 8 at 16; sync file 0 at 0"; got != want {
 		t.Errorf("the hook was asked of %s, want %s", got, want)
 	}
