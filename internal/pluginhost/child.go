@@ -80,8 +80,14 @@ func (e exitStatus) String() string {
 	return "exit status " + strconv.Itoa(e.code)
 }
 
+// errDoomed: nobody wants the process any more that was about to be started.
+var errDoomed = errors.New("its start was given up")
+
 // Start executes the program, if it still is what was looked at.
 func (c *child) Start(ctx context.Context) error {
+	if c.unwanted() {
+		return errDoomed
+	}
 	if err := c.verify(); err != nil {
 		return err
 	}
@@ -118,6 +124,13 @@ func (c *child) started(process *os.Process, lifeline *os.File) {
 	if c.doomed {
 		c.killGroup()
 	}
+}
+
+// unwanted says whether Kill was called.
+func (c *child) unwanted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doomed
 }
 
 // born says whether there is, or was, a process at all.

@@ -96,6 +96,7 @@ func (p *process) release() {
 				p.detach()
 				return
 			}
+			<-p.connected   // until then go-plugin may still make its folder
 			p.client.Kill() // closes the connection
 			if dir := p.child.socketDir; dir != "" {
 				_ = os.RemoveAll(dir)
@@ -110,10 +111,14 @@ func (p *process) release() {
 func (p *process) gone() {
 	defer p.watch.remove(p)
 	defer p.child.logs.finish()
-	if !p.child.born() || p.attached {
+	if p.attached {
 		return // release has nothing to wait for, and there is nobody to end
 	}
-	if !p.await(context.Background(), p.t.Leave, p.released) {
+	released := p.await(context.Background(), p.t.Leave, p.released)
+	if !p.child.born() {
+		return
+	}
+	if !released {
 		p.log.Error("a plugin cannot be ended: it is left alone", "pid", p.child.pid)
 	}
 	if n := killDescendants(p.mark); n > 0 {

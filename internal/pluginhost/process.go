@@ -58,6 +58,7 @@ type process struct {
 	closing bool
 	idle    chan struct{} // closed when closing and calls is 0
 
+	connected   chan struct{} // closed when connect has returned: it is called once
 	releaseOnce sync.Once
 	released    chan struct{} // go-plugin's client has let go of everything
 }
@@ -106,17 +107,17 @@ func (h *Host) start(ctx context.Context, l launch) (*process, error) {
 	}
 	p := h.newProcess(l)
 	p.watch.add(p)
-	connected := make(chan error, 1)
-	go func() { connected <- p.connect() }()
+	var connectErr error
+	go func() {
+		defer close(p.connected)
+		connectErr = p.connect()
+	}()
 	var err error
 	select {
-	case err = <-connected:
+	case <-p.connected:
+		err = connectErr
 	case <-ctx.Done():
 		p.end() // frees connect, which has no deadline of its own
-		select {
-		case <-connected:
-		case <-time.After(h.t.Leave):
-		}
 		err = ctx.Err()
 	}
 	if err == nil {
@@ -145,7 +146,7 @@ func (h *Host) newProcess(l launch) *process {
 	}
 	p := &process{
 		log: log, t: h.t, instance: l.instance, gen: l.gen, unnamed: l.unnamed, mark: newProcessMark(), watch: h.memory,
-		idle: make(chan struct{}), released: make(chan struct{}),
+		idle: make(chan struct{}), connected: make(chan struct{}), released: make(chan struct{}),
 	}
 	p.child = &child{
 		name: l.name, program: l.program, dir: h.opt.WorkDir, run: h.run,
