@@ -88,7 +88,6 @@ func answers(elsewhere string) []Answer {
 		{"moved", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere+"/"+Secret, http.StatusTemporaryRedirect)
 		}, pluginsdk.ClassConfig, 0, "leads to " + elsewhere},
-		{"no answer", hang, pluginsdk.ClassRetryable, 0, "no answer within 1s"},
 		{"hung up", hangUp, pluginsdk.ClassRetryable, 0, "closed the connection"},
 	}
 }
@@ -97,6 +96,7 @@ func answers(elsewhere string) []Answer {
 func (s Suite) Run(t *testing.T) {
 	said := captureLog(t)
 	t.Run("answers", s.testAnswers)
+	t.Run("no answer", s.testNoAnswer)
 	t.Run("no server", s.testNoServer)
 	t.Run("given up", s.testGivenUp)
 	t.Run("tls", s.testTLS)
@@ -117,7 +117,7 @@ func captureLog(t *testing.T) *bytes.Buffer {
 func (s Suite) start(t *testing.T, base string, more map[string]any) *Handler {
 	t.Helper()
 	settings := s.Settings(base)
-	settings["timeout"] = "1s"
+	settings["timeout"] = "60s"
 	for name, v := range more {
 		settings[name] = v
 	}
@@ -168,6 +168,13 @@ func (a Answer) check(t *testing.T, what string, err error) {
 	}
 }
 
+func (s Suite) testNoAnswer(t *testing.T) {
+	h := s.start(t, Serve(t, hang).URL, map[string]any{"timeout": "1s"})
+	for what, err := range tell(t.Context(), h) {
+		Answer{Class: pluginsdk.ClassRetryable, Within: "no answer within 1s"}.check(t, what, err)
+	}
+}
+
 func (s Suite) testNoServer(t *testing.T) {
 	server := httptest.NewServer(s.Taken)
 	server.Close()
@@ -183,7 +190,7 @@ func (s Suite) testGivenUp(t *testing.T) {
 		cancel()
 		hang(w, r)
 	})
-	h := s.start(t, server.URL, map[string]any{"timeout": "60s"})
+	h := s.start(t, server.URL, nil)
 	for what, err := range tell(ctx, h) {
 		if err == nil || strings.Contains(err.Error(), Secret) {
 			t.Errorf("a %s: %v", what, err)
