@@ -13,6 +13,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/store/sqlite"
 )
 
 // Exit codes.
@@ -20,7 +21,7 @@ const (
 	exitDone        = 0
 	exitFault       = 1 // found a fault, or could not finish
 	exitUsage       = 2 // wrong usage or configuration
-	exitEnvironment = 3 // permission, port, lock
+	exitEnvironment = 3 // permission, port, lock, the database's file
 )
 
 func main() { os.Exit(run()) }
@@ -55,6 +56,7 @@ func report(err error) int {
 	var faults dwmon.FileFaults
 	var usage *usageError
 	var env *daemon.EnvironmentError
+	var file *sqlite.Error
 	var none *daemon.ErrNoChecker
 	switch {
 	case errors.Is(err, errFault):
@@ -71,7 +73,7 @@ func report(err error) int {
 	case errors.As(err, &none):
 		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
 		return exitUsage
-	case errors.As(err, &env):
+	case errors.As(err, &env), errors.As(err, &file):
 		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
 		return exitEnvironment
 	default:

@@ -78,7 +78,8 @@ func (p *parts) end() {
 
 // Run is the daemon. It runs until ctx ends, and then stops within seconds: what
 // is not committed is done by the walk of the next start. The error is an
-// *EnvironmentError where the surroundings are at fault.
+// *EnvironmentError where the surroundings are at fault, a *sqlite.Error where the
+// database's file is.
 func Run(ctx context.Context, o Options) error {
 	a, err := assemble(ctx, o)
 	if err != nil {

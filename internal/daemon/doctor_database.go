@@ -34,7 +34,7 @@ func (x *examination) database(ctx context.Context) {
 		return
 	}
 	for _, d := range found {
-		x.fault("database", x.cfg.DB, restore, "%s: %s", d.Check, d.Message)
+		x.fault("database", x.cfg.DB, restore, "it is damaged: %s: %s", d.Check, d.Message)
 	}
 	switch {
 	case err != nil:
