@@ -16,9 +16,9 @@ const (
 	// lookEvery is how often the situation is looked at though nothing was committed.
 	lookEvery = 15 * time.Second
 	// lookAtMost is how long looks are apart at least: commits come in crowds. Where a
-	// look takes long, they are lookShare times as far apart: of thousands of checkers.
+	// look takes long, they are lookShare times as far apart: with 10,000 checkers some five seconds.
 	lookAtMost = time.Second
-	lookShare  = 50
+	lookShare  = 200
 	// watchAfter is how long passes must have been made for dwmon to be called behind.
 	watchAfter = 10 * time.Minute
 )
