@@ -291,6 +291,11 @@ func (b *backfilling) firstSight(ctx context.Context, m int64) (p *dwmon.Progres
 		if err == nil {
 			return p, nil
 		}
+		// The other may be in the very transaction in which we failed, which is not
+		// committed yet and cannot be read: it is once another one has ended.
+		if ended := b.db.InTx(ctx, func(dwmon.Tx) error { return nil }); ended != nil {
+			return nil, ended
+		}
 	}
 	return nil, err
 }
