@@ -10,10 +10,9 @@ import (
 	pluginv1 "github.com/dwmon/dwmon/proto/dwmon/plugin/v1"
 )
 
-// describe answers from the Plugin value alone: no settings, environment or
-// network.
-func describe(p *Plugin) *pluginv1.DescribeResponse {
-	set := newSettings(p.Settings)
+// describe answers from the Plugin value alone, and from its settings as they were
+// before any were given: no environment or network.
+func describe(p *Plugin, set *settings) *pluginv1.DescribeResponse {
 	d := &pluginv1.DescribeResponse{
 		Name:               p.Name,
 		Version:            p.Version,
@@ -137,7 +136,7 @@ type envVar struct {
 }
 
 func newDescription(p *Plugin) description {
-	wire := describe(p)
+	wire := describe(p, newSettings(p.Settings))
 	d := description{
 		Name: p.Name, Version: p.Version, Summary: p.Summary, Homepage: p.Homepage, SDK: wire.Sdk, Protocol: ProtocolVersion,
 		MinHostVersion: p.MinHostVersion, Kinds: p.kinds(), Sources: append([]string{}, p.Sources...),

@@ -264,7 +264,7 @@ type baseServer struct {
 }
 
 func (s *baseServer) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
-	return describe(&s.plugin), nil
+	return describe(&s.plugin, s.settings), nil
 }
 
 // Configure fills the settings and runs Setup. Faults of the settings are

@@ -716,3 +716,25 @@ func BenchmarkFetch(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 }
+
+// TestDescribeKnowsNoSettings: whoever asks a configured plugin what it is reads the
+// schema's defaults, not what somebody has set.
+func TestDescribeKnowsNoSettings(t *testing.T) {
+	settings := struct {
+		User string `json:"user"`
+	}{User: "nobody"}
+	p := getter(func(context.Context, pluginsdk.Query, pluginsdk.RowSink) error { return nil })
+	p.Settings = &settings
+	c := serve(t, p)
+	before, err := c.base.Describe(t.Context(), &pluginv1.DescribeRequest{})
+	if err != nil || !strings.Contains(string(before.GetSettingsSchemaJson()), "nobody") {
+		t.Fatalf("%v, %v", before, err)
+	}
+	if resp, err := c.base.Configure(t.Context(), &pluginv1.ConfigureRequest{SettingsJson: []byte(`{"user":"somebody"}`)}); err != nil || len(resp.GetDiagnostics()) > 0 {
+		t.Fatal(resp, err)
+	}
+	after, err := c.base.Describe(t.Context(), &pluginv1.DescribeRequest{})
+	if err != nil || string(after.GetSettingsSchemaJson()) != string(before.GetSettingsSchemaJson()) {
+		t.Errorf("after Configure: %s, %v", after.GetSettingsSchemaJson(), err)
+	}
+}
