@@ -270,7 +270,9 @@ func TestBundleRuns(t *testing.T) {
 		t.Errorf("plugin %+v: %v", next, err)
 	}
 	// Another bridge is another program, and what it said is asked anew.
+	cache.mu.Lock()
 	asked := len(cache.m)
+	cache.mu.Unlock()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -75,11 +75,13 @@ func (i *Inspection) ask(ctx context.Context) error {
 	}
 	i.startup, i.describe = time.Since(began), p.describe
 	i.found.Name = name
-	i.host.only = &i.found
 	c := newCatalogued(i.found)
 	c.plugin.fill(p.describe)
 	close(c.done)
+	i.host.mu.Lock() // the watch over memory looks into the catalogue by now
+	i.host.only = &i.found
 	i.host.catalogue[name] = []*catalogued{c}
+	i.host.mu.Unlock()
 	p.stop(ctx)
 	return nil
 }

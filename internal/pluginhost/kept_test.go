@@ -295,7 +295,7 @@ func keptSettingsFaults(t *testing.T, r *rig) {
 		`{"password":"p","nested":{"big":1.5}}`: "big",
 	} {
 		_, err := r.RowGetter(InstanceSpec{Plugin: "kept", Settings: []byte(settings)}).
-			GetRows(t.Context(), dwmon.FetchRequest{Checker: checker("all"), Timeout: 500 * time.Millisecond}, func(*dwmon.Batch) error { return nil })
+			GetRows(t.Context(), dwmon.FetchRequest{Checker: checker("all"), Timeout: time.Minute}, func(*dwmon.Batch) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("settings %s: error %v, want %q", settings, err, says)
 		}
