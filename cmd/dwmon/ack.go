@@ -21,7 +21,7 @@ they end, or --for so long. That an incident is over is told all the same.`,
   dwmon ack 17
   dwmon ack source:AWS
   dwmon ack billing/new_orders --remove`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "db", "timezone")
 	remove := cmd.Flags().Bool("remove", false, "take the acknowledgement back")

@@ -37,7 +37,7 @@ func settleCommand() *cobra.Command {
 minutes passed over become a gap and are never judged. Back: the remedy where the
 walk lies ahead of the clock; minutes that have a result already keep it.`,
 		Example: "  dwmon settle new_orders --to 2026-06-01T12:00:00Z",
-		Args:    cobra.ExactArgs(1),
+		Args:    asUsed,
 	}
 	settings(cmd, "db", "timezone")
 	to := cmd.Flags().String("to", "", "the minute: RFC 3339 or seconds since the epoch")
@@ -65,7 +65,7 @@ func renameCommand() *cobra.Command {
 makes a new checker. Where the file was renamed first, the daemon has begun a checker
 of the new name: --replace drops what little that one has.`,
 		Example: "  mv checks/orders.dwmon checks/billing/orders.dwmon\n  dwmon rename orders billing/orders --replace",
-		Args:    cobra.ExactArgs(2),
+		Args:    asUsed,
 	}
 	settings(cmd, "db")
 	replace := cmd.Flags().Bool("replace", false, "drop what is recorded of NEW")
@@ -89,7 +89,7 @@ func forgetCommand() *cobra.Command {
 as requests for erasure ask. Erase the key at the source first: what the source
 returns afterwards is new.`,
 		Example: "  dwmon forget old_orders\n  dwmon forget new_orders --key customer-4711",
-		Args:    cobra.ExactArgs(1),
+		Args:    asUsed,
 	}
 	settings(cmd, "db")
 	key := cmd.Flags().String("key", "", "the key, as history and results show it")
@@ -114,7 +114,7 @@ func backupCommand() *cobra.Command {
 daemon goes on. To restore it, stop the daemon and put the copy in the database's
 place, without the files that end in -wal and -shm.`,
 		Example: "  dwmon backup /var/backups/dwmon-$(date +%F).db",
-		Args:    cobra.ExactArgs(1),
+		Args:    asUsed,
 	}
 	settings(cmd, "db")
 	object := asJSON(cmd, "print a JSON object")

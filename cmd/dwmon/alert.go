@@ -42,7 +42,7 @@ Without --kind it is about what is open, else an incident that the last check mi
 opened. --handler words it with that handler's template.`,
 		Example: `  dwmon alert preview billing/new_orders
   dwmon alert preview billing/new_orders --kind recovered --handler mail`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "checks", "db", "timezone")
 	kind := cmd.Flags().String("kind", "", strings.Join(daemon.PreviewKinds, ", ")+" (it cannot be evaluated)")
@@ -84,7 +84,7 @@ prints what the receiver answered, or why it was not told and what to do. The ex
 is 1 then. A handler whose plugin takes no notices is told a result that is marked as a
 test. It works beside a running daemon, in a process of its own.`,
 		Example: "  dwmon alert test mail\n  dwmon alert test on-call --json",
-		Args:    cobra.ExactArgs(1),
+		Args:    asUsed,
 	}
 	settings(cmd, "plugins", "timezone", "strict")
 	logFlags(cmd, "info", "text")

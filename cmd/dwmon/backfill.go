@@ -28,7 +28,7 @@ time, write another query for the same keys to a file, and name it with --query.
 		Example: `  dwmon backfill new_orders --dry-run
   dwmon backfill new_orders --since 90d
   dwmon backfill new_orders --query past.sql --limit 5000000`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "strict")
 	logFlags(cmd, "warn", "text")

@@ -35,7 +35,7 @@ another than the one in use, both are replayed and compared. Nothing is written.
 		Example: `  dwmon backtest new_orders --since 30d
   dwmon backtest checks/new_orders.dwmon --max-new 0
   dwmon backtest /tmp/edited.dwmon --name new_orders --against checks/new_orders.dwmon`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "checks", "db", "timezone", "catch-up")
 	q := daemon.BacktestRequest{}

@@ -23,7 +23,7 @@ func daemonCommand() *cobra.Command {
 runs. SIGHUP reloads configuration and plugins (with a controlling terminal it
 stops); SIGTERM stops within seconds, and nothing is lost.`,
 		Example: "  dwmon daemon --plugins ./plugins --checks ./checks --db ./dwmon.db",
-		Args:    noArgs,
+		Args:    asUsed,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := load(cmd)
 			if err != nil {
@@ -91,14 +91,14 @@ func guardCommand() *cobra.Command {
 		Use:    "guard",
 		Short:  "end the plugins of a daemon that was killed; started by the daemon itself",
 		Hidden: true,
-		Args:   noArgs,
+		Args:   asUsed,
 		Run:    func(*cobra.Command, []string) { pluginhost.GuardMain() },
 	}
 }
 
 func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "version", Short: "print the version", Example: "  dwmon version --json", Args: noArgs,
+		Use: "version", Short: "print the version", Example: "  dwmon version --json", Args: asUsed,
 	}
 	asObject := asJSON(cmd, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -19,7 +19,7 @@ func deliveriesCommand() *cobra.Command {
 handler that is not configured any more is orphaned, and is given up after a week.`,
 		Example: `  dwmon deliveries
   dwmon deliveries --state waiting --handler payments --json`,
-		Args: noArgs,
+		Args: asUsed,
 	}
 	cmd.AddCommand(deliveriesRetryCommand(), deliveriesDropCommand())
 	settings(cmd, "db", "timezone")

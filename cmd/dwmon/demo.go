@@ -24,7 +24,7 @@ func demoCommand() *cobra.Command {
 the sample checkers beside it and runs the daemon on them. Verdicts appear as they
 fall. Ctrl-C ends it; the folder stays, for looking around.`,
 		Example: "  dwmon demo\n  dwmon demo --dir /tmp/look --for 5m",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	dir := cmd.Flags().String("dir", "", "a folder that is empty or does not exist (default: a new one for temporary files)")
 	plugins := cmd.Flags().String("plugins", "", "folder of plugins (default: ./plugins, else the one beside this program's folder)")

@@ -24,7 +24,7 @@ may run beside a daemon. --full reads every index entry and reference of the dat
 refused; what is not refused is undone. Exit code 1 says that there is a fault; warnings
 do not change it.`,
 		Example: "  dwmon doctor\n  dwmon doctor --full --sources\n  dwmon doctor --json | jq 'select(.result != \"ok\")'",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "strict")
 	logFlags(cmd, "error", "text")

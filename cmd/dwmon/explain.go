@@ -29,7 +29,7 @@ and nothing is written; a plugin that is not known yet is started once, in an em
 environment, to ask what it is.`,
 		Example: `  dwmon explain billing/new_orders
   dwmon explain drafts/orders.dwmon --json`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "strict")
 	logFlags(cmd, "error", "text")

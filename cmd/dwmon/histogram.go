@@ -27,7 +27,7 @@ out, and notes on standard error say so.`,
 		Example: `  dwmon histogram billing/new_orders
   dwmon histogram billing/new_orders --since 30d --numbers
   dwmon histogram billing/new_orders --json | jq 'select(.weekday == "MON")'`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "checks", "db", "timezone")
 	lines := asJSON(cmd, "print one JSON object for each hour of the week")

@@ -20,7 +20,7 @@ func historyCommand() *cobra.Command {
 		Short: "recorded results, oldest first, gaps included",
 		Example: `  dwmon history new_orders --since 24h
   dwmon history --json --since 2026-06-01T00:00:00Z`,
-		Args: cobra.MaximumNArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "db", "timezone")
 	lines := asJSON(cmd, "print one JSON object for each check, gap and off span")

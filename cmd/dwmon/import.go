@@ -26,7 +26,7 @@ OLD.db is only read. Everything becomes known in one step at the end: an import 
 broken off has taken nothing over. What an earlier import has brought is left as it is.
 No daemon may run meanwhile.`,
 		Example: "  dwmon import /srv/dwmon/dwmon.db --db new.db --dry-run\n  dwmon import /srv/dwmon/dwmon.db --db new.db\n  dwmon import old.db --only new_orders --replace",
-		Args:    cobra.ExactArgs(1),
+		Args:    asUsed,
 	}
 	settings(cmd, "db", "checks")
 	r := daemon.ImportRequest{}

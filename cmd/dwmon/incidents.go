@@ -24,7 +24,7 @@ shows those that are over too.`,
 		Example: `  dwmon incidents
   dwmon incidents billing/new_orders --all --limit 20
   dwmon incidents --json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "db", "timezone")
 	all := cmd.Flags().Bool("all", false, "those that are over too")

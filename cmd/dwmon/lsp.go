@@ -29,7 +29,7 @@ at a place, offers quick fixes, and formats.
 Sources, handlers, calendars and the time zone are those of the nearest dwmon.yaml
 above each file. No plugin is started, and no source or database is asked.`,
 		Example: "  dwmon lsp\n  # in Neovim:\n  #   vim.lsp.start({name = 'dwmon', cmd = {'dwmon', 'lsp'}})",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	path := cmd.Flags().String("config", "", "configuration for every file (default: the nearest dwmon.yaml above each)")
 	cmd.Flags().Bool("stdio", true, "what it always does; for editors that say so")

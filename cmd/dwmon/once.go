@@ -26,7 +26,7 @@ tests. The walk makes up for the minutes since the last pass. Exit code 1 says t
 a checker could not be evaluated, or that a file is bad; BAD results and deliveries
 that wait do not change it.`,
 		Example: "  dwmon once\n  dwmon once --now 2026-06-01T12:00:00Z --json",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "catch-up", "strict")
 	logFlags(cmd, "warn", "text")

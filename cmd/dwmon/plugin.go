@@ -69,17 +69,6 @@ func standIn(o *daemon.Options, now string) error {
 	return nil
 }
 
-// onePlugin wants the name of a plugin or the path of its file.
-func onePlugin(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return errors.New(cmd.CommandPath() + " needs the name of a plugin, or the path of its file")
-	case len(args) > 1:
-		return errors.New(cmd.CommandPath() + " takes one plugin; options such as --json are named with two dashes")
-	}
-	return nil
-}
-
 // completePlugins offers the names of the plugins folder to a shell, and files.
 func completePlugins(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {

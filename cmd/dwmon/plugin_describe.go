@@ -23,7 +23,7 @@ func pluginDescribeCommand() *cobra.Command {
 it again. Of the environment it shows whether a variable would reach the plugin if a
 daemon were started here, never a value.`,
 		Example:           "  dwmon plugin describe postgres\n  dwmon plugin describe ./build/pulse --json",
-		Args:              onePlugin,
+		Args:              asUsed,
 		ValidArgsFunction: completePlugins,
 	}
 	settings(cmd, "plugins", "strict")

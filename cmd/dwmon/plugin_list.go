@@ -25,7 +25,7 @@ While a daemon runs on the database, its live plugins are shown.
 CHECKERS is how many checkers of the checks folder the plugin serves, in whatever
 kind of work. The exit code is 0 even if some plugins cannot be used.`,
 		Example: "  dwmon plugin list --plugins ./plugins\n  dwmon plugin list --all --no-launch\n  dwmon plugin list --json | jq -r 'select(.error != \"\") | .path'",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	settings(cmd, "plugins", "db", "checks", "strict")
 	logFlags(cmd, "error", "text")

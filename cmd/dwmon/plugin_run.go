@@ -14,7 +14,7 @@ func pluginRunCommand() *cobra.Command {
 the line that makes a dwmon attach to it instead of starting one: put it in front of
 dwmon daemon or dwmon once. The plugin's log is shown as it comes. Ctrl-C ends it.`,
 		Example:           "  dwmon plugin run ./build/pulse",
-		Args:              onePlugin,
+		Args:              asUsed,
 		ValidArgsFunction: completePlugins,
 	}
 	settings(cmd, "plugins", "strict")

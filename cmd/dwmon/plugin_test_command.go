@@ -44,7 +44,7 @@ gives a check handler results only with --handler.`,
 		Example: `  dwmon plugin test ./build/pulse --checker checks/pulse.dwmon
   dwmon plugin test slack --handler --status BAD --settings '{"url":"http://127.0.0.1:8080"}'
   dwmon plugin test ./build/pulse --conformance`,
-		Args:              onePlugin,
+		Args:              asUsed,
 		ValidArgsFunction: completePlugins,
 	}
 	settings(cmd, "plugins", "timezone", "strict")

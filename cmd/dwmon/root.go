@@ -199,10 +199,25 @@ func asJSON(cmd *cobra.Command, help string) *bool {
 	return cmd.Flags().Bool("json", false, help)
 }
 
-// noArgs refuses arguments in words.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
+// asUsed wants the arguments that a command's Use names: NAME once, [NAME] once at
+// most, NAME… once at least, [NAME…] as often as you like.
+func asUsed(cmd *cobra.Command, args []string) error {
+	_, use, _ := strings.Cut(cmd.Use, " ")
+	words, _, _ := strings.Cut(use, "--")
+	wanted, most := []string(nil), 0
+	for word := range strings.FieldsSeq(words) {
+		if most++; !strings.HasPrefix(word, "[") {
+			wanted = append(wanted, strings.TrimSuffix(word, "…"))
+		}
+	}
+	path, tooMany := cmd.CommandPath(), len(args) > most && !strings.Contains(words, "…")
+	switch {
+	case tooMany && most == 0:
+		return fmt.Errorf("%s takes no arguments, but got %q", path, args[0])
+	case tooMany:
+		return fmt.Errorf("%q is one too many for `%s %s`", args[most], path, use)
+	case len(args) < len(wanted):
+		return fmt.Errorf("%s is missing in `%s %s`", wanted[len(args)], path, use)
 	}
 	return nil
 }

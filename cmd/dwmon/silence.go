@@ -55,7 +55,7 @@ makes it a window that comes again, until it is ended.`,
 		Example: `  dwmon silence add --name 'billing/**' --for 2h --comment 'database move'
   dwmon silence add --source AWS --every 'SUN 02:00-04:00' --zone Europe/Berlin --comment maintenance
   dwmon silence add --match 'owner!=payments' --label tier=2 --until 2026-06-01T12:00:00Z --comment 'load test'`,
-		Args: noArgs,
+		Args: asUsed,
 	}
 	settings(cmd, "db", "timezone")
 	var f silenceFlags
@@ -180,7 +180,7 @@ func silenceListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "silences that hold, or will",
 		Example: "  dwmon silence list\n  dwmon silence list --all --json",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	settings(cmd, "db", "timezone")
 	all := cmd.Flags().Bool("all", false, "those that are over too")
@@ -260,7 +260,7 @@ func silenceEndCommand() *cobra.Command {
 		Long: `Ends silences now, recurring ones for good; all of those named, or none where one is
 over already. What is still wrong is told then.`,
 		Example: "  dwmon silence end 3\n  dwmon silence end 3 4",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    asUsed,
 	}
 	settings(cmd, "db")
 	object := asJSON(cmd, "print a JSON object")

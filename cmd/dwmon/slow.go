@@ -16,7 +16,7 @@ func slowCommand() *cobra.Command {
 		Use:     "slow",
 		Short:   "the slowest fetches, by checker and owner",
 		Example: "  dwmon slow --since 7d --limit 20",
-		Args:    noArgs,
+		Args:    asUsed,
 	}
 	settings(cmd, "db")
 	lines := asJSON(cmd, "print one JSON object for each checker")

@@ -14,7 +14,7 @@ import (
 
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "status [NAME...]",
+		Use:   "status [NAME…]",
 		Short: "the state of every checker, and why",
 		Long: "The state of every checker, and why; of those that are named, also how late their\n" +
 			"rows were: how long after their timestamps they were first seen.",

@@ -35,7 +35,7 @@ a running daemon takes them over.`,
 		Example: `  dwmon suggest billing/new_orders
   dwmon suggest billing/new_orders --every 15m --lookback 1h --false-alarms 0.5
   dwmon suggest billing/new_orders --write`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 	}
 	settings(cmd, "checks", "db", "timezone")
 	object := asJSON(cmd, "print a JSON object")

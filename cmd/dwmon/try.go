@@ -38,7 +38,7 @@ that the file is bad or that the fetch failed; BAD verdicts do not change it.`,
 		Example: `  dwmon try checks/billing/new_invoices.dwmon
   dwmon try new_orders.dwmon --rows 3 --windows 48
   dwmon try new_orders.dwmon --json | jq '.result.lines[].windows[-1]'`,
-		Args: oneFile,
+		Args: asUsed,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"dwmon"}, cobra.ShellCompDirectiveFilterFileExt
 		},
@@ -64,13 +64,6 @@ that the file is bad or that the fetch failed; BAD verdicts do not change it.`,
 		return tryFile(cmd, o, args[0], opts, *object)
 	}
 	return cmd
-}
-
-func oneFile(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return errors.New(cmd.CommandPath() + " takes one checker file; options such as --json are named with two dashes")
-	}
-	return nil
 }
 
 func checkTry(opts *daemon.TryOptions) error {
