@@ -27,9 +27,9 @@ handler that is not configured any more is orphaned, and is given up after a wee
 	handler := cmd.Flags().String("handler", "", "only those of a handler")
 	checker := cmd.Flags().String("checker", "", "only those of a checker")
 	states := cmd.Flags().StringSlice("state", nil, "only those waiting, sent, dead or collapsed")
-	limit := cmd.Flags().Int("limit", 100, "only the newest so many; 0: all")
+	limit := limitFlag(cmd, 100, "only the newest so many; 0: all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		f := dwmon.DeliveryFilter{Handler: *handler, Checker: *checker, Limit: *limit}
+		f := dwmon.DeliveryFilter{Handler: *handler, Checker: *checker, Limit: int(*limit)}
 		for _, text := range *states {
 			s, err := dwmon.ParseDeliveryState(text)
 			if err != nil {
@@ -38,23 +38,35 @@ handler that is not configured any more is orphaned, and is given up after a wee
 			f.States = append(f.States, s)
 		}
 		return reading(cmd, func(r *daemon.Reader, cfg *config.Config) error {
+			n := 0
+			show, end := deliveriesTable(cmd, cfg.Timezone)
 			if *lines {
 				j := newJSONLines(cmd.OutOrStdout())
-				return r.Deliveries(cmd.Context(), f, func(d dwmon.DeliveryRecord) error { return j.write(d) })
+				show, end = func(d dwmon.DeliveryRecord) error { return j.write(d) }, func() {}
 			}
-			return printDeliveries(cmd, r, f, cfg.Timezone)
+			err := r.Deliveries(cmd.Context(), f, func(d dwmon.DeliveryRecord) error {
+				n++
+				return show(d)
+			})
+			if err != nil {
+				return err
+			}
+			end()
+			if n == int(*limit) {
+				limit.noteCut(cmd, "newest")
+			}
+			return nil
 		})
 	}
 	return cmd
 }
 
-func printDeliveries(cmd *cobra.Command, r *daemon.Reader, f dwmon.DeliveryFilter, zone *time.Location) error {
+// deliveriesTable shows deliveries to people: each, and in the end what has gathered.
+func deliveriesTable(cmd *cobra.Command, zone *time.Location) (show func(dwmon.DeliveryRecord) error, end func()) {
 	out := cmd.OutOrStdout()
 	now := time.Now()
 	t := newTable(out, "queued", "handler", "state", "checker", "minute", "tries", "next", "error")
-	n := 0
-	err := r.Deliveries(cmd.Context(), f, func(d dwmon.DeliveryRecord) error {
-		n++
+	show = func(d dwmon.DeliveryRecord) error {
 		minute, next := "", ""
 		if d.Minute != 0 {
 			minute = time.Unix(d.Minute, 0).In(zone).Format("2006-01-02 15:04")
@@ -71,14 +83,12 @@ func printDeliveries(cmd *cobra.Command, r *daemon.Reader, f dwmon.DeliveryFilte
 		}
 		t.AppendRow([]any{time.UnixMicro(d.Created).In(zone).Format("2006-01-02 15:04:05"), d.Handler, state, d.Checker, minute, d.Attempts, next, d.LastError})
 		return nil
-	})
-	if err != nil {
-		return err
 	}
-	if n == 0 {
-		fmt.Fprintln(out, "no such deliveries")
-		return nil
+	return show, func() {
+		if t.Length() == 0 {
+			fmt.Fprintln(out, "no such deliveries")
+			return
+		}
+		t.Render()
 	}
-	t.Render()
-	return nil
 }

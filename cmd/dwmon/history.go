@@ -26,9 +26,9 @@ func historyCommand() *cobra.Command {
 	lines := asJSON(cmd, "print one JSON object for each check, gap and off span")
 	since := cmd.Flags().String("since", "", "a duration such as 24h, or a time")
 	until := cmd.Flags().String("until", "", "a time; not included")
-	limit := cmd.Flags().Int("limit", 0, "only the newest so many (default all)")
+	limit := limitFlag(cmd, 0, "only the newest so many (default all)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		q := dwmon.HistoryQuery{Limit: *limit}
+		q := dwmon.HistoryQuery{Limit: int(*limit)}
 		if len(args) > 0 {
 			q.Name = args[0]
 		}

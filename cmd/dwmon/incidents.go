@@ -28,21 +28,21 @@ shows those that are over too.`,
 	}
 	settings(cmd, "db", "timezone")
 	all := cmd.Flags().Bool("all", false, "those that are over too")
-	limit := cmd.Flags().Int("limit", 100, "only the newest so many; 0: all")
+	limit := limitFlag(cmd, 100, "only the newest so many; 0: all")
 	lines := asJSON(cmd, "print one JSON object for each incident")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := ""
 		if len(args) > 0 {
 			name = args[0]
 		}
-		if *limit < 0 {
-			return &usageError{fmt.Errorf("--limit %d: it must not be negative", *limit), ""}
-		}
 		return reading(cmd, func(r *daemon.Reader, cfg *config.Config) error {
 			now := time.Now()
-			records, err := r.IncidentRecords(cmd.Context(), name, *all, *limit, now)
+			records, err := r.IncidentRecords(cmd.Context(), name, *all, int(*limit), now)
 			if err != nil {
 				return err
+			}
+			if len(records) == int(*limit) {
+				defer limit.noteCut(cmd, "newest")
 			}
 			if !*lines {
 				return printIncidents(cmd, records, *all, cfg.Timezone)

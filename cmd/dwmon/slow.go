@@ -21,7 +21,7 @@ func slowCommand() *cobra.Command {
 	settings(cmd, "db")
 	lines := asJSON(cmd, "print one JSON object for each checker")
 	since := cmd.Flags().String("since", "24h", "a duration, or a time")
-	limit := cmd.Flags().Int("limit", 20, "how many checkers; 0: all")
+	limit := limitFlag(cmd, 20, "how many checkers; 0: all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		from, err := bound(cmd, "--since", *since)
 		if err != nil {
@@ -31,9 +31,14 @@ func slowCommand() *cobra.Command {
 			from = new(int64)
 		}
 		return reading(cmd, func(r *daemon.Reader, _ *config.Config) error {
-			slow, err := r.Slow(cmd.Context(), *from, *limit)
+			slow, err := r.Slow(cmd.Context(), *from)
 			if err != nil {
 				return err
+			}
+			owners := dwmon.SlowByOwner(slow) // of all checkers, however few are shown
+			if *limit > 0 && len(slow) > int(*limit) {
+				slow = slow[:*limit]
+				defer limit.noteCut(cmd, "slowest")
 			}
 			if *lines {
 				j := newJSONLines(cmd.OutOrStdout())
@@ -44,14 +49,14 @@ func slowCommand() *cobra.Command {
 				}
 				return nil
 			}
-			printSlow(cmd, slow)
+			printSlow(cmd, slow, owners)
 			return nil
 		})
 	}
 	return cmd
 }
 
-func printSlow(cmd *cobra.Command, slow []dwmon.SlowChecker) {
+func printSlow(cmd *cobra.Command, slow []dwmon.SlowChecker, owners []dwmon.SlowOwner) {
 	out := cmd.OutOrStdout()
 	if len(slow) == 0 {
 		fmt.Fprintln(out, "nothing was fetched in that time")
@@ -63,7 +68,6 @@ func printSlow(cmd *cobra.Command, slow []dwmon.SlowChecker) {
 		t.AppendRow([]any{s.CheckerName, s.Owner, s.Source, s.Count, s.Failures, ms(s.Total), ms(s.Max), ms(s.P95), ms(s.Median), ms(s.Last)})
 	}
 	t.Render()
-	owners := dwmon.SlowByOwner(slow)
 	if len(owners) < 2 {
 		return
 	}

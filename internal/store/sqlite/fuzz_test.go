@@ -97,7 +97,7 @@ func FuzzDamagedFile(f *testing.F) {
 // readAll reads what commands show.
 func readAll(ctx context.Context, db *DB) error {
 	status, err := db.Status(ctx)
-	_, slow := db.Slow(ctx, 0, 10)
+	_, slow := db.Slow(ctx, 0)
 	_, texts := db.Texts(ctx)
 	_, faults := db.Faults(ctx)
 	_, space := db.Space(ctx)

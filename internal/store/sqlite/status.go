@@ -98,9 +98,8 @@ func readFetch(r row, name string) dwmon.FetchRecord {
 }
 
 // Slow gives how long fetches of slots from since on (seconds since the epoch)
-// took, for each checker that had any: those who took most time first, at most
-// limit of them; 0: all.
-func (db *DB) Slow(ctx context.Context, since int64, limit int) ([]dwmon.SlowChecker, error) {
+// took, for each checker that had any: those who took most time first.
+func (db *DB) Slow(ctx context.Context, since int64) ([]dwmon.SlowChecker, error) {
 	var names []string
 	err := db.read(ctx, func(c *conn) (err error) {
 		names, err = checkerNames(c)
@@ -121,9 +120,6 @@ func (db *DB) Slow(ctx context.Context, since int64, limit int) ([]dwmon.SlowChe
 		}
 	}
 	dwmon.SortSlow(slow)
-	if limit > 0 && len(slow) > limit {
-		slow = slow[:limit]
-	}
 	return slow, err
 }
 
