@@ -204,7 +204,13 @@ func settle(ctx context.Context, db *sqlite.DB, cfg *config.Config, r SettleRequ
 	if err != nil {
 		return Outcome{}, err
 	}
-	closed, err := closedNow(ctx, db, cfg, r.Name, time.Now())
+	now := time.Now()
+	if p.ID != 0 {
+		if err := settleable(r.To, now); err != nil {
+			return Outcome{}, doing("settle", r.Name, err)
+		}
+	}
+	closed, err := closedNow(ctx, db, cfg, r.Name, now)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -217,6 +223,20 @@ func settle(ctx context.Context, db *sqlite.DB, cfg *config.Config, r SettleRequ
 		text += fmt.Sprintf("; %d eligible minutes were passed over and are recorded as a gap", n)
 	}
 	return Outcome{text}, nil
+}
+
+// settleable refuses minutes that nobody can mean: a slip in the year would leave a
+// checker unchecked for as long.
+func settleable(to int64, now time.Time) error {
+	at := time.Unix(to, 0).UTC().Format(time.RFC3339)
+	switch {
+	case to < 0:
+		return fmt.Errorf("%s lies before 1970", at)
+	case to > now.Unix()+dwmon.MaxAhead:
+		return fmt.Errorf("%s lies ahead of the clock, and nothing would be checked until then; "+
+			"`dwmon silence add` keeps alerts quiet for a while, `enabled: false` in OPTIONS switches a checker off", at)
+	}
+	return nil
 }
 
 // doing says what was tried with a checker. That there is none says it all.

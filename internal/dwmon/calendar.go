@@ -76,7 +76,7 @@ func (c *calendar) findOffset() {
 	_, offset := at.Zone()
 	c.offset, c.offsetKnown = int64(offset), true
 	c.offsetUntil = c.until + 1
-	if _, end := at.ZoneBounds(); !end.IsZero() {
+	if end := ZoneEnd(at); !end.IsZero() {
 		c.offsetUntil = min(c.offsetUntil, end.Unix())
 	}
 }

@@ -180,7 +180,7 @@ func (h *hours) change() (second int64, ok bool) {
 	}
 	at := time.Unix(h.next, 0).In(h.zone)
 	for {
-		_, end := at.ZoneBounds()
+		end := dwmon.ZoneEnd(at)
 		h.steady, h.nextChange, h.changes = end.Unix(), end.Unix(), true
 		if end.IsZero() {
 			h.steady, h.changes = math.MaxInt64, false

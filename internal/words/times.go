@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/dwmon"
 )
 
 // Layouts of times for people.
@@ -112,7 +114,7 @@ func (c ClockChange) String() string {
 func ClockChanges(zone *time.Location, from, until time.Time) []ClockChange {
 	var changes []ClockChange
 	for at := from.In(zone); ; {
-		_, end := at.ZoneBounds()
+		end := dwmon.ZoneEnd(at)
 		if end.IsZero() || end.After(until) {
 			return changes
 		}

@@ -148,3 +148,11 @@ func TestAlertRulesInWords(t *testing.T) {
 		}
 	}
 }
+
+// TestClockChangesOfFarYears: the zone's rule goes on where its table has ended.
+func TestClockChangesOfFarYears(t *testing.T) {
+	from := time.Date(2039, 1, 1, 0, 0, 0, 0, time.UTC)
+	if n := len(ClockChanges(mustZone("Europe/Berlin"), from, from.AddDate(10, 0, 0))); n != 20 {
+		t.Errorf("%d changes in ten years", n)
+	}
+}
