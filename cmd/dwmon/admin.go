@@ -36,21 +36,21 @@ func settleCommand() *cobra.Command {
 		Long: `Moves the minute through which a checker's walk counts as settled. Forward: the
 minutes passed over become a gap and are never judged. Back: the remedy where the
 walk lies ahead of the clock; minutes that have a result already keep it.`,
-		Example: "  dwmon settle new_orders --to 2026-06-01T12:00:00Z",
+		Example: "  dwmon settle new_orders --to '2026-06-01 12:00'",
 		Args:    asUsed,
 	}
 	settings(cmd, "db", "timezone")
-	to := cmd.Flags().String("to", "", "the minute: RFC 3339 or seconds since the epoch")
+	to := cmd.Flags().String("to", "", "the minute: a time")
 	object := asJSON(cmd, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		at, err := parseTime(*to)
 		if *to == "" {
-			err = errors.New("say the minute: --to TIME")
-		}
-		if err != nil {
-			return &usageError{err, cmd.CommandPath() + " --help"}
+			return &usageError{errors.New("say the minute: --to TIME"), cmd.CommandPath() + " --help"}
 		}
 		return changing(cmd, *object, func(cfg *config.Config) (daemon.Outcome, error) {
+			at, err := parseTime(*to, cfg.Timezone)
+			if err != nil {
+				return daemon.Outcome{}, &usageError{fmt.Errorf("--to: %w", err), cmd.CommandPath() + " --help"}
+			}
 			return daemon.Settle(cmd.Context(), cfg, daemon.SettleRequest{Name: args[0], To: dwmon.FloorMinute(at.Unix())})
 		})
 	}

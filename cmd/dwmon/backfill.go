@@ -36,7 +36,7 @@ time, write another query for the same keys to a file, and name it with --query.
 	query := cmd.Flags().String("query", "", "a file with another query for the same keys")
 	since := cmd.Flags().String("since", "", "leave out older rows: a duration such as 90d, or a time")
 	timeout := cmd.Flags().String("timeout", "10m", "how long the fetch may take")
-	now := cmd.Flags().String("now", "", "a time that stands for the clock, as for `dwmon once`: RFC 3339 or seconds since the epoch")
+	now := cmd.Flags().String("now", "", "a time that stands for the clock, as for `dwmon once`")
 	dryRun := cmd.Flags().Bool("dry-run", false, "fetch and count, and store nothing")
 	object := asJSON(cmd, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

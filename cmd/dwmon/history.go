@@ -59,38 +59,6 @@ func historyCommand() *cobra.Command {
 	return cmd
 }
 
-// localForms are times as people are shown them: without a zone, they are of the
-// daemon's.
-var localForms = []string{time.DateOnly, "2006-01-02 15:04", time.DateTime}
-
-// bound reads how far back, or up to when: a duration before now, or a time.
-func bound(cmd *cobra.Command, flag, text string) (*int64, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if d, err := dwmon.ParseDuration(text); err == nil {
-		at := time.Now().Add(-d).Unix()
-		return &at, nil
-	}
-	if t, err := parseTime(text); err == nil {
-		at := t.Unix()
-		return &at, nil
-	}
-	for _, form := range localForms {
-		if _, err := time.Parse(form, text); err != nil {
-			continue
-		}
-		cfg, err := load(cmd)
-		if err != nil {
-			return nil, err
-		}
-		t, err := time.ParseInLocation(form, text, cfg.Timezone)
-		at := t.Unix()
-		return &at, err
-	}
-	return nil, &usageError{fmt.Errorf("%s %q is neither a duration such as 24h nor a time such as 2026-06-01, 2026-06-01 12:00 or 2026-06-01T12:00:00Z", flag, text), ""}
-}
-
 // printEntry writes a line of history for people.
 func printEntry(out io.Writer, e dwmon.Entry, zone *time.Location) (err error) {
 	at := func(minute int64) string { return time.Unix(minute, 0).In(zone).Format("2006-01-02 15:04") }

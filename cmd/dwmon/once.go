@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +28,7 @@ that wait do not change it.`,
 	}
 	settings(cmd, "checks", "plugins", "db", "timezone", "catch-up", "strict")
 	logFlags(cmd, "warn", "text")
-	now := cmd.Flags().String("now", "", "a time that stands for the clock, but for that of plugins: RFC 3339 or seconds since the epoch")
+	now := cmd.Flags().String("now", "", "a time that stands for the clock, but for that of plugins")
 	force := cmd.Flags().Bool("force", false, "let --now lie ahead of the clock on a database that has seen the real one")
 	deliverFor := cmd.Flags().String("deliver-for", "30s", "how long waiting deliveries are tried")
 	ifFree := cmd.Flags().Bool("if-free", false, "exit 0 where another dwmon holds the database")
@@ -59,17 +57,6 @@ that wait do not change it.`,
 		return errors.Join(err, printOnce(cmd.OutOrStdout(), cmd.ErrOrStderr(), report, *lines))
 	}
 	return cmd
-}
-
-// parseTime reads a time as people and programs give it.
-func parseTime(text string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return at, nil
-	}
-	if sec, err := strconv.ParseInt(text, 10, 64); err == nil && sec >= 0 && sec < dwmon.MaxSeconds {
-		return time.Unix(sec, 0), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is no time: RFC 3339 such as 2026-06-01T12:00:00Z, or seconds since the epoch", text)
 }
 
 // printOnce shows what became of the passes, and of what was wrong with files.

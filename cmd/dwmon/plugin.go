@@ -61,7 +61,7 @@ func standIn(o *daemon.Options, now string) error {
 	if now == "" {
 		return nil
 	}
-	at, err := parseTime(now)
+	at, err := parseTime(now, o.Config.Timezone)
 	if err != nil {
 		return &usageError{fmt.Errorf("--now: %w", err), ""}
 	}

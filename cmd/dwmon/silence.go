@@ -54,7 +54,7 @@ folders, ? for one character. It lasts --for a duration or --until a time; --eve
 makes it a window that comes again, until it is ended.`,
 		Example: `  dwmon silence add --name 'billing/**' --for 2h --comment 'database move'
   dwmon silence add --source AWS --every 'SUN 02:00-04:00' --zone Europe/Berlin --comment maintenance
-  dwmon silence add --match 'owner!=payments' --label tier=2 --until 2026-06-01T12:00:00Z --comment 'load test'`,
+  dwmon silence add --match 'owner!=payments' --label tier=2 --until '2026-06-01 12:00' --comment 'load test'`,
 		Args: asUsed,
 	}
 	settings(cmd, "db", "timezone")
@@ -76,13 +76,13 @@ makes it a window that comes again, until it is ended.`,
 	object := asJSON(cmd, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		now := time.Now()
-		r, err := f.request(cmd, now)
-		if err != nil {
-			return &usageError{err, cmd.CommandPath() + " --help"}
-		}
 		cfg, err := load(cmd)
 		if err != nil {
 			return err
+		}
+		r, err := f.request(cmd, now, cfg.Timezone)
+		if err != nil {
+			return &usageError{err, cmd.CommandPath() + " --help"}
 		}
 		if _, err := r.Silence(now, cfg.Timezone); err != nil {
 			return &usageError{err, cmd.CommandPath() + " --help"}
@@ -104,7 +104,7 @@ makes it a window that comes again, until it is ended.`,
 }
 
 // request is what the flags ask for; the error is one of usage.
-func (f *silenceFlags) request(cmd *cobra.Command, now time.Time) (r daemon.SilenceRequest, err error) {
+func (f *silenceFlags) request(cmd *cobra.Command, now time.Time, zone *time.Location) (r daemon.SilenceRequest, err error) {
 	r = daemon.SilenceRequest{Matchers: f.matchers(cmd), Every: f.every, Zone: f.zone, Comment: f.comment}
 	switch {
 	case len(r.Matchers) == 0 && !f.all:
@@ -112,16 +112,16 @@ func (f *silenceFlags) request(cmd *cobra.Command, now time.Time) (r daemon.Sile
 	case len(r.Matchers) > 0 && f.all:
 		return r, fmt.Errorf("--all is everything, and %s is not", r.Matchers[0])
 	case f.zone != "" && f.every == "":
-		return r, errors.New("--zone is that of --every; other times say their own")
+		return r, errors.New("--zone is that of --every; other times are in the daemon's, or say their own")
 	case f.every != "" && f.length != "":
 		return r, errors.New("--every says how long each window is; --until says when the last one ends, and --for is for what does not come again")
 	case f.length != "" && f.until != "":
 		return r, errors.New("--for and --until both say when it ends: one of them")
 	}
-	if r.Starts, err = timeFlag("--from", f.from, now.UnixMicro()); err != nil {
+	if r.Starts, err = timeFlag("--from", f.from, zone, now.UnixMicro()); err != nil {
 		return r, err
 	}
-	if r.Ends, err = timeFlag("--until", f.until, 0); err != nil {
+	if r.Ends, err = timeFlag("--until", f.until, zone, 0); err != nil {
 		return r, err
 	}
 	if f.length != "" {
@@ -146,19 +146,6 @@ func (f *silenceFlags) matchers(cmd *cobra.Command) (matchers []string) {
 		matchers = append(matchers, "label."+label)
 	}
 	return append(matchers, f.matches...)
-}
-
-// timeFlag reads a time, in microseconds since the epoch; missing where it is not
-// given.
-func timeFlag(flag, text string, missing int64) (int64, error) {
-	if text == "" {
-		return missing, nil
-	}
-	at, err := parseTime(text)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", flag, err)
-	}
-	return at.UnixMicro(), nil
 }
 
 // whoAsks is who runs the command.

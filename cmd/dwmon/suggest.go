@@ -53,8 +53,8 @@ a running daemon takes them over.`,
 		if q.Lookback, err = lookbackSeconds(*lookback); err != nil {
 			return err
 		}
-		if q.FalseAlarms <= 0 || q.FalseAlarms > 1000 || math.IsNaN(q.FalseAlarms) {
-			return &usageError{fmt.Errorf("--false-alarms %v: want a number above 0, up to 1000", q.FalseAlarms), ""}
+		if q.FalseAlarms < 0.001 || q.FalseAlarms > 1000 || math.IsNaN(q.FalseAlarms) {
+			return &usageError{fmt.Errorf("--false-alarms %v: want a number from 0.001, which is one in twenty years, to 1000", q.FalseAlarms), ""}
 		}
 		if q.Since, err = bound(cmd, "--since", *since); err != nil {
 			return err

@@ -49,7 +49,7 @@ that the file is bad or that the fetch failed; BAD verdicts do not change it.`,
 	var opts daemon.TryOptions
 	cmd.Flags().IntVar(&opts.Rows, "rows", 10, "how many of the first rows are shown")
 	cmd.Flags().IntVar(&opts.Windows, "windows", 20, "how many of the last due windows of each line are judged")
-	now := cmd.Flags().String("now", "", "a time that stands for the clock, but for that of plugins: RFC 3339 or seconds since the epoch")
+	now := cmd.Flags().String("now", "", "a time that stands for the clock, but for that of plugins")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkTry(&opts); err != nil {
 			return &usageError{err, cmd.CommandPath() + " --help"}

@@ -142,7 +142,11 @@ func Run(ctx context.Context, past Past, o Options, yield func(dwmon.Result) err
 	defer r.close()
 	if o.Since != nil && *o.Since > r.until {
 		at := func(minute int64) string { return time.Unix(minute, 0).In(r.store.zone).Format("2006-01-02 15:04") }
-		return nil, fmt.Errorf("checker %s: %w %s, the last minute that was judged is %s", o.Checker.Name, ErrNothingSince, at(*o.Since), at(r.until))
+		last := r.until // of a time that lies far ahead, no more than that time
+		if p.Settled != nil {
+			last = *p.Settled
+		}
+		return nil, fmt.Errorf("checker %s: %w %s, the last minute that was judged is %s", o.Checker.Name, ErrNothingSince, at(*o.Since), at(last))
 	}
 	if err := r.run(ctx); err != nil {
 		return nil, cmp.Or(r.store.stopped, err)

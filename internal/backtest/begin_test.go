@@ -61,6 +61,10 @@ func TestNothingToReplay(t *testing.T) {
 	if _, _, err := l.replay(o); !errors.Is(err, backtest.ErrNothingSince) || !strings.HasSuffix(err.Error(), "since 2026-06-01 13:00, the last minute that was judged is 2026-06-01 12:04") {
 		t.Errorf("since later: %v", err)
 	}
+	late = monday.AddDate(7000, 0, 0).Unix()
+	if _, _, err := l.replay(o); !errors.Is(err, backtest.ErrNothingSince) || !strings.HasSuffix(err.Error(), "since 9026-06-01 12:00, the last minute that was judged is 2026-06-01 12:04") {
+		t.Errorf("since long after: %v", err)
+	}
 	enough := errors.New("enough")
 	if _, err := backtest.Run(t.Context(), l.store, l.options(), func(dwmon.Result) error { return enough }); err != enough {
 		t.Errorf("yield's error came back as %v", err)

@@ -145,11 +145,17 @@ func whenSilent(s *dwmon.Silence, zone *time.Location) string {
 	if s.Recurrence == nil {
 		return text
 	}
-	if s.Covers(s.Created) {
-		return text + "; it holds now, until " + at(s.Next(s.Created))
+	next := s.Next(s.Created)
+	ending := func(end int64) string {
+		if end == 0 {
+			return "until it is ended"
+		}
+		return "until " + at(end)
 	}
-	first := s.Next(s.Created)
-	return text + "; first from " + at(first) + " until " + at(s.Next(first))
+	if s.Covers(s.Created) {
+		return text + "; it holds now, " + ending(next)
+	}
+	return text + "; first from " + at(next) + " " + ending(s.Next(next))
 }
 
 // namesShown is how many checkers are named to people.
