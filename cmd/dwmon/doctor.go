@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -50,7 +49,7 @@ do not change it.`,
 
 // examining shows on a terminal what is being looked at; the empty text clears it.
 func examining(cmd *cobra.Command) func(string) {
-	f, ok := cmd.ErrOrStderr().(*os.File)
+	f, ok := fileOf(cmd.ErrOrStderr())
 	if !ok || !isatty.IsTerminal(f.Fd()) {
 		return func(string) {}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,11 +33,14 @@ func run() int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal kills
 	root := newRoot()
+	errs := onScreen(os.Stderr)
+	root.SetOut(onScreen(os.Stdout))
+	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
 	}
-	return report(err)
+	return report(errs, err)
 }
 
 // usageError is a command line that cannot be meant as it stands.
@@ -51,8 +55,8 @@ func (e *usageError) Unwrap() error { return e.err }
 // errFault ends a command that has said already what is wrong.
 var errFault = errors.New("a fault was found")
 
-// report says what went wrong, for people, and gives the exit code.
-func report(err error) int {
+// report says to errs what went wrong, for people, and gives the exit code.
+func report(errs io.Writer, err error) int {
 	var faults dwmon.FileFaults
 	var usage *usageError
 	var env *daemon.EnvironmentError
@@ -62,22 +66,22 @@ func report(err error) int {
 	case errors.Is(err, errFault):
 		return exitFault
 	case errors.As(err, &faults):
-		fmt.Fprint(os.Stderr, faults.Text())
+		fmt.Fprint(errs, faults.Text())
 		return exitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
+		fmt.Fprintf(errs, "dwmon: %v\n", err)
 		if usage.try != "" {
-			fmt.Fprintf(os.Stderr, "Try: %s\n", usage.try)
+			fmt.Fprintf(errs, "Try: %s\n", usage.try)
 		}
 		return exitUsage
 	case errors.As(err, &none):
-		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
+		fmt.Fprintf(errs, "dwmon: %v\n", err)
 		return exitUsage
 	case errors.As(err, &env), errors.As(err, &file):
-		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
+		fmt.Fprintf(errs, "dwmon: %v\n", err)
 		return exitEnvironment
 	default:
-		fmt.Fprintf(os.Stderr, "dwmon: %v\n", err)
+		fmt.Fprintf(errs, "dwmon: %v\n", err)
 		return exitFault
 	}
 }

@@ -41,6 +41,9 @@ func fileOf(w io.Writer) (*os.File, bool) {
 	if p, ok := w.(*page); ok {
 		w = p.out
 	}
+	if s, ok := w.(*screen); ok {
+		return s.file, true
+	}
 	f, ok := w.(*os.File)
 	return f, ok
 }
@@ -131,7 +134,7 @@ func logger(cmd *cobra.Command, redact func(string) string) (*slog.Logger, strin
 	out := cmd.ErrOrStderr()
 	if format == "auto" {
 		format = "json"
-		if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		if f, ok := fileOf(out); ok && isatty.IsTerminal(f.Fd()) {
 			format = "text"
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -29,8 +28,8 @@ const (
 )
 
 func newProgressLine(w io.Writer) *progressLine {
-	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		return &progressLine{out: w, began: time.Now()}
+	if f, ok := fileOf(w); ok && isatty.IsTerminal(f.Fd()) {
+		return &progressLine{out: f, began: time.Now()}
 	}
 	return &progressLine{}
 }

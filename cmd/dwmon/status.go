@@ -69,7 +69,7 @@ func printStatuses(cmd *cobra.Command, statuses []dwmon.CheckerStatus, now time.
 		if s.Pending > 0 {
 			pending = fmt.Sprint(s.Pending)
 		}
-		t.AppendRow([]any{s.CheckerName, painted(out, string(s.State)), since, settled, pending, s.Owner, statusCause(&s, now, cfg.Timezone)})
+		t.AppendRow([]any{dwmon.Printable(s.CheckerName), painted(out, string(s.State)), since, settled, pending, s.Owner, statusCause(&s, now, cfg.Timezone)})
 	}
 	t.Render()
 }
