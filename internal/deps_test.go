@@ -64,11 +64,11 @@ var rules = []rule{
 		why: "the forms in which faults are written know nothing of where they come from",
 	},
 	{
-		of: []string{"internal/config"}, ours: []string{"internal/dwmon", "internal/strictyaml"},
+		of: []string{"internal/config"}, ours: []string{"internal/dwmon", "internal/strictyaml", "internal/textfile"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
-		of: []string{"internal/holidays"}, ours: []string{"internal/dwmon"},
+		of: []string{"internal/holidays"}, ours: []string{"internal/dwmon", "internal/textfile"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
@@ -76,7 +76,7 @@ var rules = []rule{
 		why: "the schemas are texts; the readers that they are held against are named by the tests only",
 	},
 	{
-		of: []string{"internal/lsp"}, ours: []string{"internal/dwmon", "internal/strictyaml", "internal/checkfile", "internal/checklint", "internal/config", "internal/schema", "internal/words"},
+		of: []string{"internal/lsp"}, ours: []string{"internal/dwmon", "internal/strictyaml", "internal/checkfile", "internal/checklint", "internal/config", "internal/schema", "internal/textfile", "internal/words"},
 		why: "an editor is told what the texts say; no plugin, store or network is near",
 	},
 	{
@@ -148,7 +148,7 @@ var rules = []rule{
 		why: "it is about the process, whatever that does",
 	},
 	{
-		of: []string{"internal/pluginhost"}, ours: []string{"internal/dwmon", "pluginsdk/...", "proto/..."},
+		of: []string{"internal/pluginhost"}, ours: []string{"internal/dwmon", "internal/textfile", "pluginsdk/...", "proto/..."},
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{
@@ -210,6 +210,10 @@ var rules = []rule{
 	{
 		of: []string{"internal/procfs"}, ours: []string{},
 		why: "it tells of processes, whosever they are",
+	},
+	{
+		of: []string{"internal/textfile"}, ours: []string{},
+		why: "it reads bytes, whatever they mean",
 	},
 	{
 		of: []string{"internal/soak/timelapse"}, ours: []string{},

@@ -12,9 +12,11 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/daemon"
 	"github.com/dwmon/dwmon/internal/draft"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // newFlags are what may be said in advance.
@@ -116,15 +118,15 @@ func (f *newFlags) read() (err error) {
 		return nil
 	case "-":
 		f.yes = true // who gives the query there cannot answer there
-		return f.readQuery(io.ReadAll(os.Stdin))
+		return f.readQuery(textfile.From(os.Stdin, checkfile.MaxBytes))
 	default:
-		return f.readQuery(os.ReadFile(f.queryFile))
+		return f.readQuery(textfile.Read(f.queryFile, checkfile.MaxBytes))
 	}
 }
 
 func (f *newFlags) readQuery(text []byte, err error) error {
 	if err != nil {
-		return fmt.Errorf("--query-file: %w", err)
+		return fmt.Errorf("--query-file: %s: %w", f.queryFile, err)
 	}
 	if f.Query = strings.TrimSpace(string(text)); f.Query == "" {
 		return fmt.Errorf("--query-file: %s is empty", f.queryFile)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/strictyaml"
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // FileName is the configuration file that is read where it exists and no other
@@ -143,7 +143,7 @@ func (l *loader) readFile() {
 		path, named = FileName, false
 	}
 	path = l.opts.at(path)
-	text, err := readText(path)
+	text, err := textfile.Read(path, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return
 	}
@@ -152,34 +152,11 @@ func (l *loader) readFile() {
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = "look at the path, or leave --config and DWMON_CONFIG out: no file is needed"
 		}
-		l.fault(path, "the configuration cannot be read: "+cause(err).Error(), hint)
+		l.fault(path, "the configuration cannot be read: "+err.Error(), hint)
 		return
 	}
 	l.c.File = path
-	l.file(path, text)
-}
-
-// readText reads a file of at most maxBytes.
-func readText(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err == nil && len(text) > maxBytes {
-		err = fmt.Errorf("it is larger than %d bytes", maxBytes)
-	}
-	return string(text), err
-}
-
-// cause is an error without the path, which is named already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
+	l.file(path, string(text))
 }
 
 // overrides takes the environment's and then the flags' values.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 var emptySettings = Settings("{}")
@@ -77,12 +79,12 @@ func (l *loader) reference(n *yaml.Node, name, what string) string {
 		return "${" + name + "}"
 	}
 	if path, ok := strings.CutPrefix(name, "file:"); ok {
-		text, err := readText(l.beside(path))
+		text, err := textfile.Read(l.beside(path), maxBytes)
 		if err != nil {
-			l.r.At(n, fmt.Sprintf("${%s} in %s cannot be read: %v", name, what, cause(err)), "paths are relative to "+l.r.File)
+			l.r.At(n, fmt.Sprintf("${%s} in %s cannot be read: %v", name, what, err), "paths are relative to "+l.r.File)
 			return ""
 		}
-		value = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+		value = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	} else if !variable.MatchString(name) {
 		l.r.At(n, "a reference in "+what+" is none: its name is no variable's", "write ${NAME} or ${file:PATH}; $${ is a literal ${")
 		return ""

@@ -11,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dwmon/dwmon/internal/checkfile"
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
 	"github.com/dwmon/dwmon/internal/engine"
 	"github.com/dwmon/dwmon/internal/store/sqlite"
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // BackfillRequest asks to fetch the past of a checker.
@@ -408,9 +410,9 @@ func (b *backfilling) local(micros int64) string {
 
 // QueryOfFile reads a query for BackfillRequest.Query.
 func QueryOfFile(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := textfile.Read(path, checkfile.MaxBytes)
 	if err != nil {
-		return "", &EnvironmentError{fmt.Errorf("read the query: %w", err)}
+		return "", &EnvironmentError{fmt.Errorf("read the query %s: %w", path, err)}
 	}
 	query := strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff"))
 	lines := strings.Split(query, "\n")

@@ -14,6 +14,7 @@ import (
 	"github.com/dwmon/dwmon/internal/checktest"
 	"github.com/dwmon/dwmon/internal/config"
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // UnitTestOptions of UnitTests.
@@ -97,9 +98,9 @@ func unitTestFiles(path string) (files []string, err error) {
 }
 
 func unitTestFile(ctx context.Context, cfg *config.Config, file string, o UnitTestOptions) error {
-	text, err := os.ReadFile(file)
+	text, err := textfile.Read(file, checktest.MaxBytes)
 	if err != nil {
-		return &EnvironmentError{err}
+		return &EnvironmentError{fmt.Errorf("%s: %w", file, err)}
 	}
 	find := func(t checktest.Target) (*dwmon.Checker, []dwmon.FileFault) { return findTested(cfg, file, t) }
 	suite, faults := checktest.Read(file, text, find, checktest.Defaults{Zone: cfg.Timezone, CatchUp: cfg.CatchUp, Alert: cfg.Alert})

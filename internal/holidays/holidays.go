@@ -15,12 +15,12 @@ package holidays
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // MaxBytes is the largest file that is read.
@@ -63,16 +63,7 @@ func readText(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is no regular file")
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
-	if err == nil && len(text) > MaxBytes {
-		err = fmt.Errorf("it is larger than %d bytes", MaxBytes)
-	}
-	return text, err
+	return textfile.Read(path, MaxBytes)
 }
 
 // cause is an error without the path, which is named already.

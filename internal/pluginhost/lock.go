@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // The lock file pins what may be executed, by digest. Where it is there it is
@@ -81,17 +82,9 @@ func ReadLock(dir string) (*Lock, error) {
 }
 
 func readLock(path string) (*Lock, error) {
-	f, err := os.Open(path)
+	text, err := textfile.Read(path, maxLockBytes)
 	if err != nil {
-		return nil, cause(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxLockBytes+1))
-	switch {
-	case err != nil:
-		return nil, cause(err)
-	case len(text) > maxLockBytes:
-		return nil, fmt.Errorf("it is larger than %d bytes", maxLockBytes)
+		return nil, err
 	}
 	var head struct{ Schema int }
 	if err := json.Unmarshal(text, &head); err != nil {

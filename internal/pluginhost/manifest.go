@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/dwmon/dwmon/internal/textfile"
 	"github.com/dwmon/dwmon/pluginsdk"
 )
 
@@ -77,17 +77,9 @@ func readManifest(path string) (m manifest, err error) {
 	if err := insideDir(filepath.Dir(path), path); err != nil {
 		return m, err
 	}
-	f, err := os.Open(path)
+	text, err := textfile.Read(path, maxManifestBytes)
 	if err != nil {
-		return m, cause(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxManifestBytes+1))
-	switch {
-	case err != nil:
-		return m, cause(err)
-	case len(text) > maxManifestBytes:
-		return m, fmt.Errorf("it is larger than %d bytes", maxManifestBytes)
+		return m, err
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, fmt.Errorf("it is no manifest: %w", err)

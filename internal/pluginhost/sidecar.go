@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"time"
+
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // Sidecar is an optional file NAME.json in the plugins folder: what the operator
@@ -48,15 +49,18 @@ func (d *Duration) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// maxSidecarBytes is the largest sidecar.
+const maxSidecarBytes = 1 << 20
+
 // readSidecar reads the file; none is none.
 func readSidecar(path string) (Sidecar, error) {
 	var s Sidecar
-	text, err := os.ReadFile(path)
+	text, err := textfile.Read(path, maxSidecarBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	if err != nil {
-		return s, err
+		return s, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := decodeStrict(text, &s); err != nil {
 		return Sidecar{}, fmt.Errorf("%s: %w", path, err)
