@@ -48,7 +48,7 @@ var rules = []rule{
 		why: "reading YAML with positions is shared by checker files and configuration, and knows neither",
 	},
 	{
-		of: []string{"internal/checkfile"}, ours: []string{"internal/dwmon", "internal/strictyaml"},
+		of: []string{"internal/checkfile"}, ours: []string{"internal/dwmon", "internal/strictyaml", "internal/textfile"},
 		why: "adapters know the nouns, not each other and not the engine",
 	},
 	{

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dwmon/dwmon/internal/dwmon"
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // Settle is how far apart two reads of a changed file must be, and agree, before
@@ -210,7 +210,7 @@ func (p Parser) ReadFile(path, name string) File {
 	f := File{Name: name, Path: path, Settled: true}
 	if _, err := statRegular(path); err != nil {
 		f.Faults = []Fault{unreadable(path, err)}
-	} else if text, err := readText(path); err != nil {
+	} else if text, err := textfile.Start(path, MaxBytes+1); err != nil {
 		f.Faults = []Fault{unreadable(path, err)}
 	} else {
 		f.Checker, f.Faults = p.Parse(path, name, text)
@@ -418,7 +418,7 @@ func (e *entry) look(now time.Time, apart time.Duration, set *Set) (f File, ther
 	if e.pending == nil && e.settled && e.quiet && e.stamp == st {
 		return e.file(true), true
 	}
-	text, err := readText(e.path)
+	text, err := textfile.Start(e.path, MaxBytes+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{}, false
 	}
@@ -487,14 +487,4 @@ func statRegular(path string) (fs.FileInfo, error) {
 func isLink(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Mode()&fs.ModeSymlink != 0
-}
-
-// readText reads a file, but not much more than Parse accepts.
-func readText(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
 }

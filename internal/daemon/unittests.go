@@ -98,7 +98,7 @@ func unitTestFiles(path string) (files []string, err error) {
 }
 
 func unitTestFile(ctx context.Context, cfg *config.Config, file string, o UnitTestOptions) error {
-	text, err := textfile.Read(file, checktest.MaxBytes)
+	text, err := textfile.Start(file, checktest.MaxBytes+1)
 	if err != nil {
 		return &EnvironmentError{fmt.Errorf("%s: %w", file, err)}
 	}

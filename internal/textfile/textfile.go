@@ -32,6 +32,19 @@ func From(r io.Reader, most int) ([]byte, error) {
 	return text, nil
 }
 
+// Start reads a file, but no more of it than so many bytes. Its errors do not name the
+// path.
+func Start(path string, most int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, int64(most)))
+	return text, cause(err)
+}
+
+// cause is an error without the path.
 func cause(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

@@ -25,6 +25,12 @@ func TestRead(t *testing.T) {
 	if text, err := textfile.Read(path, 4); text != nil || err == nil || err.Error() != "it is larger than 4 bytes" {
 		t.Errorf("of one that is too large: %q, %v", text, err)
 	}
+	if text, err := textfile.Start(path, 4); err != nil || string(text) != "1234" {
+		t.Errorf("the start: %q, %v", text, err)
+	}
+	if _, err := textfile.Start(filepath.Dir(path), 4); err == nil || strings.Contains(err.Error(), path) {
+		t.Errorf("the start of a folder: %v", err)
+	}
 	if _, err := textfile.Read(filepath.Dir(path), 4); err == nil || strings.Contains(err.Error(), path) {
 		t.Errorf("of a folder: %v", err)
 	}
