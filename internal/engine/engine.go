@@ -166,6 +166,10 @@ func (e *Engine) sorted() []*Job {
 	return jobs
 }
 
+// startsApart is how far apart passes start that do not start together: those that do
+// share commits, which with thousands of checkers are dearer than the passes.
+const startsApart = 50 * time.Millisecond
+
 // Offset is how long after the first second of a slot a checker's pass starts:
 // always the same for a name, and below spread.
 func Offset(name string, spread time.Duration) time.Duration {
@@ -174,7 +178,7 @@ func Offset(name string, spread time.Duration) time.Duration {
 	}
 	h := fnv.New64a()
 	io.WriteString(h, name)
-	return time.Duration(h.Sum64() % uint64(spread)).Truncate(time.Millisecond)
+	return time.Duration(h.Sum64() % uint64(spread)).Truncate(startsApart)
 }
 
 // Stats tells how the minute grid is kept.
