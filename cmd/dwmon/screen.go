@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,9 +15,10 @@ import (
 // screen is a terminal that shows what is written to it and does nothing else: names,
 // keys and errors come from files and sources, and may hold what moves its cursor, sets
 // its title or asks it to type. Colours pass, for they are ours. A stream that is no
-// terminal gets what is written as it is.
+// terminal gets what is written as it is. Several goroutines may write to it.
 type screen struct {
 	file *os.File
+	mu   sync.Mutex
 	tail []byte // the beginning of a character whose end has not been written yet
 }
 
@@ -29,6 +31,8 @@ func onScreen(f *os.File) io.Writer {
 }
 
 func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	text := append(s.tail, b...)
 	whole := len(text)
 	for whole > 0 && len(text)-whole < utf8.UTFMax && !utf8.RuneStart(text[whole-1]) {

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -50,5 +52,31 @@ func TestScreenWritesWholeCharacters(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || string(got) != text {
 			t.Errorf("by %d bytes: %q, %v", size, got, err)
 		}
+	}
+}
+
+// TestScreenIsShared: the log and what a command says come from different goroutines.
+func TestScreenIsShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{file: f}
+	const line, writers, times = "one line of 注文\n", 4, 50
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			for range times {
+				if _, err := s.Write([]byte(line)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	f.Close()
+	if got, err := os.ReadFile(path); err != nil || string(got) != strings.Repeat(line, writers*times) {
+		t.Errorf("the lines are torn: %q, %v", got, err)
 	}
 }

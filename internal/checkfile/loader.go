@@ -318,10 +318,7 @@ func fileFault(path, message, hint string) Fault {
 // unreadable is the fault of a file or folder that cannot be read. The path is
 // named once.
 func unreadable(path string, err error) Fault {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
+	err = textfile.Cause(err)
 	hint := ""
 	switch {
 	case errors.Is(err, fs.ErrPermission):

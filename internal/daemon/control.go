@@ -205,10 +205,8 @@ func settle(ctx context.Context, db *sqlite.DB, cfg *config.Config, r SettleRequ
 		return Outcome{}, err
 	}
 	now := time.Now()
-	if p.ID != 0 {
-		if err := settleable(r.To, now); err != nil {
-			return Outcome{}, doing("settle", r.Name, err)
-		}
+	if err := settleable(r.To, now); err != nil {
+		return Outcome{}, doing("settle", r.Name, err)
 	}
 	closed, err := closedNow(ctx, db, cfg, r.Name, now)
 	if err != nil {

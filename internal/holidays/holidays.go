@@ -59,20 +59,11 @@ func readText(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, cause(err)
+		return nil, textfile.Cause(err)
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is no regular file")
 	}
 	return textfile.Read(path, MaxBytes)
-}
-
-// cause is an error without the path, which is named already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // Parse gives the days that an iCalendar text closes, from two years before today

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/dwmon/dwmon/internal/textfile"
 )
 
 // Most that a bundle may hold.
@@ -164,7 +166,7 @@ type keeper interface {
 func readTree(dir string, keep keeper) (*tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("the bundle %s: %w", dir, cause(err))
+		return nil, fmt.Errorf("the bundle %s: %w", dir, textfile.Cause(err))
 	}
 	defer root.Close()
 	t := &tree{}
@@ -263,15 +265,6 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Close() error                { return nil }
-
-// cause is an error without the path, which is named already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
 
 // isDigest says whether a text is a SHA-256 as we write them.
 func isDigest(s string) bool {

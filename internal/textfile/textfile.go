@@ -13,7 +13,7 @@ import (
 func Read(path string, most int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, Cause(err)
 	}
 	defer f.Close()
 	return From(f, most)
@@ -22,14 +22,11 @@ func Read(path string, most int) ([]byte, error) {
 // From reads a stream of at most so many bytes to its end. Its errors do not name a
 // path.
 func From(r io.Reader, most int) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
-	switch {
-	case err != nil:
-		return nil, cause(err)
-	case len(text) > most:
+	text, err := start(r, most+1)
+	if err == nil && len(text) > most {
 		return nil, fmt.Errorf("it is larger than %d bytes", most)
 	}
-	return text, nil
+	return text, err
 }
 
 // Start reads a file, but no more of it than so many bytes. Its errors do not name the
@@ -37,15 +34,19 @@ func From(r io.Reader, most int) ([]byte, error) {
 func Start(path string, most int) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, Cause(err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, int64(most)))
-	return text, cause(err)
+	return start(f, most)
 }
 
-// cause is an error without the path.
-func cause(err error) error {
+func start(r io.Reader, most int) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, int64(most)))
+	return text, Cause(err)
+}
+
+// Cause is an error without the path, where that is named already.
+func Cause(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
